@@ -1,0 +1,184 @@
+{#- A table that is rebuilt by occurred date.
+
+    config: date_column, the Date (or DateTime) a row belongs to; partition, 'day', 'week' or 'month'; order_by; touched_by,
+    linked_by, touched_query and touched_keys, see touched_dates.sql.
+
+    The first build and a full refresh fill a new table and exchange it. Every other build stages the rows of the touched
+    dates, copies the untouched dates of the same partitions beside them, and replaces all those partitions in one
+    statement, so that a reader sees the old rows or the new ones and a killed build is repaired by the next. -#}
+{%- materialization partition_replace, adapter='clickhouse' -%}
+    {%- set existing = load_cached_relation(this) -%}
+    {%- set target_relation = this.incorporate(type='table') -%}
+
+    {%- do correlations_named(source_of_model(model), config.get('touched_by', []) + config.get('linked_by', [])) -%}
+
+    {{ run_hooks(pre_hooks) }}
+    {%- if existing is not none and existing.type != 'table' -%}
+        {%- do adapter.drop_relation(existing) -%}
+        {%- set existing = none -%}
+    {%- endif -%}
+    {%- if rebuilds_touched_dates() -%}
+        {%- do replace_touched_partitions(target_relation, sql) -%}
+    {%- else -%}
+        {%- do exchange_whole_table(target_relation, existing, sql) -%}
+    {%- endif -%}
+    {{ run_hooks(post_hooks) }}
+
+    {{ return({'relations': [target_relation]}) }}
+{%- endmaterialization -%}
+
+{%- macro exchange_whole_table(target_relation, existing, sql) -%}
+    {%- set staged = working_relation('staged') -%}
+    {%- do run_query('drop table if exists ' ~ staged ~ ' sync') -%}
+    {%- do run_query(create_partitioned_table(staged, sql)) -%}
+    {%- call statement('main') -%}
+        {{ insert_by_name(staged, sql) }}
+    {%- endcall -%}
+    {%- if existing is none -%}
+        {%- do run_query('rename table ' ~ staged ~ ' to ' ~ target_relation) -%}
+    {%- else -%}
+        {%- do run_query('exchange tables ' ~ staged ~ ' and ' ~ target_relation) -%}
+        {%- do run_query('drop table ' ~ staged ~ ' sync') -%}
+    {%- endif -%}
+{%- endmacro -%}
+
+{%- macro replace_touched_partitions(target_relation, sql) -%}
+    {%- set touched = working_relation('touched') -%}
+    {%- set staged = working_relation('staged') -%}
+    {#- One snapshot: dates that another load touches meanwhile wait for their own run. -#}
+    {%- if config.get('touched_keys') -%}
+        {%- do run_query('create or replace table ' ~ working_relation('touched_keys') ~ ' engine = MergeTree order by (' ~ config.get('touched_keys') | join(', ') ~ ') as ' ~ context[config.require('touched_query')]()) -%}
+    {%- endif -%}
+    {%- do run_query('create or replace table ' ~ touched ~ ' engine = MergeTree order by occurred_date as ' ~ touched_and_linked_dates()) -%}
+    {%- do assert_contract(sql, target_relation) -%}
+    {#- A result without rows has no columns either. -#}
+    {%- set ids = [] -%}
+    {%- for row in run_query("select distinct toString(" ~ partition_of('occurred_date', as_id=true) ~ ") as id from " ~ touched ~ " where is_touched order by id").rows -%}
+        {%- do ids.append(row[0]) -%}
+    {%- endfor -%}
+    {%- if ids | length == 0 -%}
+        {%- call statement('main') -%} select 1 {%- endcall -%}
+    {%- else -%}
+        {%- do run_query('create or replace table ' ~ staged ~ ' as ' ~ target_relation) -%}
+        {%- call statement('main') -%}
+            {{ insert_by_name(staged, touched_rows(target_relation, touched, sql)) }}
+        {%- endcall -%}
+        {%- set replacements = [] -%}
+        {%- for id in ids -%}
+            {%- do replacements.append("replace partition id '" ~ id ~ "' from " ~ staged) -%}
+        {%- endfor -%}
+        {%- do run_query('alter table ' ~ target_relation ~ ' ' ~ replacements | join(', ') ~ ' settings allow_replace_partition_from_empty_source = 1') -%}
+        {%- do run_query('drop table ' ~ staged ~ ' sync') -%}
+    {%- endif -%}
+    {%- do run_query('drop table ' ~ touched ~ ' sync') -%}
+    {%- do run_query('drop table if exists ' ~ working_relation('touched_keys') ~ ' sync') -%}
+{%- endmacro -%}
+
+{%- macro touched_rows(target_relation, touched, sql) -%}
+    {%- set columns = model.columns.values() | map(attribute='name') | join(', ') -%}
+    {%- set row_date = 'toDate(' ~ config.require('date_column') ~ ')' -%}
+    {%- set touched_dates_only = '(select occurred_date from ' ~ touched ~ ' where is_touched)' -%}
+    {%- set of_touched_partition = partition_of(row_date) ~ ' in (select ' ~ partition_of('occurred_date') ~ ' from ' ~ touched ~ ' where is_touched)' -%}
+    {%- if config.get('touched_keys') %}
+    select {{ columns }}
+    from ({{ with_restated_dates('(' ~ sql ~ ')') }})
+    where {{ row_date }} between first_date and last_date
+    union all
+    select {{ columns }}
+    from ({{ with_restated_dates(target_relation) }})
+    where
+        {{ of_touched_partition }}
+        and (first_date is null or {{ row_date }} not between first_date and last_date)
+    {%- else %}
+    select {{ columns }}
+    from ({{ sql }})
+    where {{ row_date }} in {{ touched_dates_only }}
+    {%- if config.get('partition', 'day') != 'day' %}
+    union all
+    select {{ columns }}
+    from {{ target_relation }}
+    where
+        {{ of_touched_partition }}
+        and {{ row_date }} not in {{ touched_dates_only }}
+    {%- endif -%}
+    {%- endif -%}
+{%- endmacro -%}
+
+{#- Rows of a relation with the dates from and to which their key is restated; null where it is not. -#}
+{%- macro with_restated_dates(relation) -%}
+    {%- set keys = config.get('touched_keys') | join(', ') -%}
+    select *
+    from {{ relation }} as built
+    left any join (
+        select {{ keys }}, toNullable(first_date) as first_date, toNullable(last_date) as last_date
+        from {{ working_relation('touched_keys') }}
+    ) as restated using ({{ keys }})
+{%- endmacro -%}
+
+{%- macro create_partitioned_table(relation, sql) -%}
+    {%- do assert_contract(sql) -%}
+    create table {{ relation }} (
+        {%- for column in model.columns.values() %}
+        {{ column.name }} {{ column.data_type }} comment '{{ column.description | trim | replace("\\", "\\\\") | replace("'", "\\'") }}'{{ ',' if not loop.last }}
+        {%- endfor %}
+    )
+    engine = MergeTree
+    partition by {{ partition_of('toDate(' ~ config.require('date_column') ~ ')') }}
+    order by ({{ config.require('order_by') | join(', ') }})
+    comment '{{ model.description | trim | replace("\\", "\\\\") | replace("'", "\\'") }}'
+{%- endmacro -%}
+
+{#- The partition that a date belongs to, as a value or as ClickHouse's id of it. -#}
+{%- macro partition_of(date, as_id=false) -%}
+    {%- set partition = config.get('partition', 'day') -%}
+    {%- if partition == 'month' -%}
+        toYYYYMM({{ date }})
+    {%- else -%}
+        {%- set start = 'toMonday(' ~ date ~ ')' if partition == 'week' else date -%}
+        {{ 'toYYYYMMDD(' ~ start ~ ')' if as_id else start }}
+    {%- endif -%}
+{%- endmacro -%}
+
+{%- macro insert_by_name(relation, sql) -%}
+    {%- set columns = model.columns.values() | map(attribute='name') | join(', ') -%}
+    {%- set log_comment = env_var('MILLRACE_LOG_COMMENT', '') -%}
+    insert into {{ relation }} ({{ columns }})
+    select {{ columns }}
+    from ({{ sql }})
+    settings
+        insert_deduplicate = 0,
+        max_partitions_per_insert_block = 0
+        {%- if log_comment %},
+        log_comment = '{{ log_comment | replace("\\", "\\\\") | replace("'", "\\'") }}'
+        {%- endif -%}
+{%- endmacro -%}
+
+{#- Refuses SQL whose columns are not the contract's, and a table that was built under another contract. Describing a
+    query does not run it, which the adapter's own comparison does. -#}
+{%- macro assert_contract(sql, relation=none) -%}
+    {%- if not config.get('contract').enforced -%}
+        {{ exceptions.raise_compiler_error(model.name ~ ': partition_replace needs an enforced contract') }}
+    {%- endif -%}
+    {%- set wanted = [] -%}
+    {%- for column in model.columns.values() -%}
+        {%- do wanted.append(column.name ~ ' ' ~ column.data_type) -%}
+    {%- endfor -%}
+    {%- set selected = described('(' ~ sql ~ ')') -%}
+    {%- if selected | sort != wanted | sort -%}
+        {{ exceptions.raise_compiler_error(model.name ~ ' breaks its contract. Only in the SQL: ' ~ (selected | reject('in', wanted) | join(', ') or 'nothing') ~ '. Only in the contract: ' ~ (wanted | reject('in', selected) | join(', ') or 'nothing')) }}
+    {%- endif -%}
+    {%- if relation is not none -%}
+        {%- set held = described(relation) -%}
+        {%- if held != wanted -%}
+            {{ exceptions.raise_compiler_error(relation ~ ' was built under another contract: build it once with --full-refresh. Only in the table: ' ~ (held | reject('in', wanted) | join(', ') or 'nothing') ~ '. Only in the contract: ' ~ (wanted | reject('in', held) | join(', ') or 'nothing, but the order differs')) }}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro -%}
+
+{%- macro described(relation) -%}
+    {%- set columns = [] -%}
+    {%- for row in run_query('describe table ' ~ relation).rows -%}
+        {%- do columns.append(row[0] ~ ' ' ~ row[1]) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{%- endmacro -%}

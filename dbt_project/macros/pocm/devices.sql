@@ -1,0 +1,124 @@
+{#- The events that show a device at work: those of its group without what people say of it. -#}
+{%- macro pocm_telemetry_types() -%}
+    'DEVICE_ACTIVATED',
+    'PATCH_APPLIED',
+    'DOSE_DELIVERED',
+    'SENSOR_READING',
+    'DEVICE_STATUS',
+    'FIRMWARE_UPDATED',
+    'DEVICE_INTERACTION'
+{%- endmacro -%}
+
+{#- The start of the part of a day, between changes of a device, that an event lies in. Over a relation that is joined
+    as of `changes`; a device without a change before the event on that day is in the day's first part. -#}
+{%- macro pocm_span_start(day) -%}
+    greatest(changes.changed_at, toDateTime64({{ day }}, 3, 'UTC'))
+{%- endmacro -%}
+
+{#- A whole number of any width as the nearest Float64: a cast of a wide one may be off by one in its last place. -#}
+{%- macro nearest_float(number) -%}
+    toFloat64(toString({{ number }}))
+{%- endmacro -%}
+
+{#- Mean of values that are summed in ten-thousandths. -#}
+{%- macro pocm_mean_value(total, number) -%}
+    {{ nearest_float(total) }} / toFloat64({{ number }}) / 10000
+{%- endmacro -%}
+
+{#- Sample standard deviation over mean, out of exact sums; null below two values and where the mean is 0. -#}
+{%- macro pocm_coefficient_of_variation(total, squares, number) -%}
+    if(
+        {{ number }} < 2 or {{ total }} = 0,
+        null,
+        sqrt(
+            {{ nearest_float('toInt256(' ~ number ~ ') * toInt256(' ~ squares ~ ') - toInt256(' ~ total ~ ') * toInt256(' ~ total ~ ')') }}
+            / (toFloat64({{ number }}) * toFloat64({{ number }} - 1))
+        ) / abs({{ nearest_float(total) }} / toFloat64({{ number }}))
+    )
+{%- endmacro -%}
+
+{#- The days whose readings a run judges anew: the touched ones, and the six after each whose trailing week holds it. -#}
+{%- macro pocm_device_readings_touched() %}
+        with
+        dates as (
+            {{ touched_dates('pocm') }}
+        )
+
+        select occurred_date from dates
+        union distinct
+        select day as occurred_date
+        from {{ ref('int_pocm__events_counted') }}
+        where
+            event_type = 'SENSOR_READING'
+            and day in (select arrayJoin(arrayMap(n -> occurred_date + n, range(1, 7))) from dates)
+{%- endmacro -%}
+
+{#- The days of prescriptions that a run counts anew: the touched ones; those without any event between them and the
+    tenant's last day before, which have passed now; every day of a prescription that the window brought. -#}
+{%- macro pocm_patch_days_touched() %}
+        {%- set window = received_window() %}
+        with
+        dates as (
+            {{ touched_dates('pocm') }}
+        ),
+
+        calendars as (
+            select
+                tenant_id,
+                arraySort(groupUniqArray(day)) as active_days,
+                max(day) as newest_day
+            from {{ ref('int_pocm__events_counted') }}
+            group by tenant_id
+        ),
+
+        silent as (
+            select
+                occurred_date as last_day,
+                arrayLast(day -> day < occurred_date, active_days) as before,
+                if(before = toDate(0), last_day, before + 1) as first_day
+            from dates
+            cross join calendars
+        ),
+
+        prescribed as (
+            select
+                prescriptions.starts_on as first_day,
+                least(prescriptions.ends_on, calendars.newest_day) as last_day
+            from {{ ref('int_pocm__prescriptions_assigned') }} as prescriptions
+            inner join calendars on prescriptions.tenant_id = calendars.tenant_id
+            where
+                (prescriptions.tenant_id, prescriptions.prescription_id) in (
+                    select
+                        tenant_id,
+                        prescription_id
+                    from {{ ref('int_pocm__prescriptions_assigned') }}
+                    where
+                        received_hour >= toDateTime('{{ window.from }}', 'UTC')
+                        and received_hour < toDateTime('{{ window.to }}', 'UTC')
+                )
+                and first_day <= last_day
+        )
+
+        select occurred_date from dates
+        union distinct
+        select arrayJoin(arrayMap(n -> first_day + n, range(toUInt32(last_day - first_day + 1)))) as occurred_date
+        from (
+            select
+                first_day,
+                last_day
+            from silent
+            union all
+            select
+                first_day,
+                last_day
+            from prescribed
+        )
+{%- endmacro -%}
+
+{#- The days of kpi_daily: what its events touch, and the days of prescriptions. -#}
+{%- macro pocm_kpi_daily_touched() %}
+        select occurred_date from ({{ touched_dates('pocm', ['self'] + config.get('touched_by', [])) }})
+        union distinct
+        select occurred_date from ({{ pocm_patch_days_touched() }})
+{%- endmacro -%}
+

@@ -1,0 +1,174 @@
+{#- Which occurred dates a run rebuilds, and which it has to read for that.
+
+    A model names its events' correlations, out of those that the source's contracts declare (correlations.sql):
+    `touched_by` lists the ways in which an event restates another date than its own, `linked_by` those over which its
+    rows span dates.
+
+    A model whose rows carry on from day to day names a macro in `touched_query` that selects the dates itself. With
+    `touched_keys`, the columns that such a chain of days belongs to, the macro selects these columns, first_date and
+    last_date instead: of these keys the rows from date to date are replaced, all others of the same partitions kept. -#}
+
+{#- The received hours of this run, or none where everything is rebuilt. -#}
+{%- macro received_window() -%}
+    {%- set start = var('window_from', none) or (env_var('MILLRACE_WINDOW_FROM', '') if execute else '') -%}
+    {%- set end = var('window_to', none) or (env_var('MILLRACE_WINDOW_TO', '') if execute else '') -%}
+    {%- if execute and (start == '') != (end == '') -%}
+        {{ exceptions.raise_compiler_error("window_from and window_to belong together: got '" ~ start ~ "' and '" ~ end ~ "'") }}
+    {%- endif -%}
+    {{ return({'from': start, 'to': end} if start else none) }}
+{%- endmacro -%}
+
+{#- The source whose dates a model follows: the folder below its layer. -#}
+{%- macro source_of_model(node) -%}
+    {{ return(node.fqn[2]) }}
+{%- endmacro -%}
+
+{#- Quoted names of correlations; one that the contracts do not declare would silently touch nothing. -#}
+{%- macro correlations_named(source_name, names) -%}
+    {%- set declared = ['self'] + correlations_of(source_name) -%}
+    {%- for name in names if name not in declared -%}
+        {{ exceptions.raise_compiler_error(model.name ~ " names the correlation '" ~ name ~ "'; " ~ source_name ~ ' has: ' ~ declared | join(', ')) }}
+    {%- endfor -%}
+    '{{ names | join("', '") }}'
+{%- endmacro -%}
+
+{#- The occurred dates that the window touches, as a subquery; via=none for those touched in any way. -#}
+{%- macro touched_dates(source_name, via=['self']) -%}
+    {%- set window = received_window() -%}
+    select distinct occurred_date
+    from raw.touched_dates
+    where
+        source = '{{ source_name }}'
+        {%- if via is not none %}
+        and via in ({{ correlations_named(source_name, via) }})
+        {%- endif %}
+        {%- if window is not none %}
+        and received_hour >= toDateTime('{{ window.from }}', 'UTC')
+        and received_hour < toDateTime('{{ window.to }}', 'UTC')
+        {%- endif %}
+{%- endmacro -%}
+
+{#- Whether this run replaces the touched dates of an existing table only. -#}
+{%- macro rebuilds_touched_dates() -%}
+    {%- if not execute or model.resource_type != 'model' or should_full_refresh() or received_window() is none -%}
+        {{ return(false) }}
+    {%- endif -%}
+    {{ return(load_cached_relation(this) is not none) }}
+{%- endmacro -%}
+
+{#- A table beside the model's own while it is built; analysts never see it. -#}
+{%- macro working_relation(suffix) -%}
+    {{ return(api.Relation.create(database=this.database, schema=target.schema, identifier=this.schema ~ '__' ~ this.identifier ~ '__' ~ suffix, type='table')) }}
+{%- endmacro -%}
+
+{#- True for dates whose rows this run replaces; put it on every input whose rows stand for one date alone. -#}
+{%- macro is_touched(column) -%}
+    {%- if rebuilds_touched_dates() -%}
+        {{ column }} in (select occurred_date from {{ working_relation('touched') }} where is_touched)
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro -%}
+
+{#- True for the touched dates and for all dates that share a key of `linked_by` with them. -#}
+{%- macro is_linked(column) -%}
+    {%- if rebuilds_touched_dates() -%}
+        {{ column }} in (select occurred_date from {{ working_relation('touched') }})
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro -%}
+
+{#- As is_touched and is_linked, for rows of staging: names the received hours too, which are ClickHouse's partitions. Small
+    hours hold all their event types in one granule, where the primary key alone skips nothing. -#}
+{%- macro is_touched_event() -%}
+    {{ is_touched('occurred_date') }}
+    {{- received_with('is_touched') }}
+{%- endmacro -%}
+
+{%- macro is_linked_event() -%}
+    {{ is_linked('occurred_date') }}
+    {{- received_with('true') }}
+{%- endmacro -%}
+
+{%- macro received_with(condition) -%}
+    {%- if rebuilds_touched_dates() %}
+        and received_hour in (
+            {{ received_hours_of('select occurred_date from ' ~ working_relation('touched') ~ ' where ' ~ condition) }}
+        )
+    {%- endif -%}
+{%- endmacro -%}
+
+{#- The received hours that hold events of some occurred dates. -#}
+{%- macro received_hours_of(dates) -%}
+    select received_hour
+            from raw.touched_dates
+            where
+                source = '{{ source_of_model(model) }}'
+                and via = 'self'
+                and occurred_date in ({{ dates }})
+{%- endmacro -%}
+
+{#- True for the touched dates and a number of days before each: what a trailing window reads. -#}
+{%- macro is_within_days_before_touched(column, days) -%}
+    {%- if rebuilds_touched_dates() -%}
+        {{ column }} in (
+            select arrayJoin(arrayMap(n -> occurred_date - n, range({{ days + 1 }})))
+            from {{ working_relation('touched') }}
+            where is_touched
+        )
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro -%}
+
+{#- The dates a model replaces (is_touched) and those it reads besides. -#}
+{%- macro touched_and_linked_dates() -%}
+    {%- set source_name = source_of_model(model) -%}
+    {%- set touched_query = config.get('touched_query', none) -%}
+    {%- set touched = dates_of_touched_keys() if config.get('touched_keys') else context[touched_query]() if touched_query else touched_dates(source_name, ['self'] + config.get('touched_by', [])) -%}
+    {%- set linked_by = config.get('linked_by', []) %}
+    with
+    touched as (
+        {{ touched }}
+    )
+
+    select
+        occurred_date,
+        max(is_touched) as is_touched
+    from (
+        select
+            occurred_date,
+            true as is_touched
+        from touched
+        {%- if linked_by %}
+        union all
+        select
+            links.linked_date as occurred_date,
+            false as is_touched
+        from raw.linked_dates as links
+        where
+            links.source = '{{ source_name }}'
+            and links.via in ({{ correlations_named(source_name, linked_by) }})
+            and links.occurred_date in (select occurred_date from touched)
+        {%- endif %}
+    )
+    group by occurred_date
+{%- endmacro -%}
+
+{#- Every date at which some key is restated. -#}
+{%- macro dates_of_touched_keys() -%}
+        select distinct arrayJoin(arrayMap(n -> first_date + n, range(toUInt32(last_date - first_date + 1)))) as occurred_date
+        from (
+            select distinct
+                first_date,
+                last_date
+            from {{ working_relation('touched_keys') }}
+            where first_date <= last_date
+        )
+{%- endmacro -%}
+
+{#- The date some days before another; dates begin at 1970-01-01. -#}
+{%- macro days_before(date, days) -%}
+    toDate(greatest(toInt32({{ date }}) - {{ days }}, 0))
+{%- endmacro -%}

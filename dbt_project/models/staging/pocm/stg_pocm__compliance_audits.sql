@@ -1,0 +1,54 @@
+{# Generated from ingestion/contracts by `millrace contracts generate`; do not edit. #}
+with
+
+source as (
+    select *
+    from {{ source('raw', 'events') }}
+    where
+        source = 'pocm'
+        and event_type in ('COMPLIANCE_AUDIT')
+        and not is_duplicate
+),
+
+typed as (
+    select
+        *,
+        JSONExtract(
+            payload,
+            'Tuple(
+                actor String,
+                action String,
+                resource String,
+                resource_id Nullable(String),
+                purpose String,
+                outcome String
+            )'
+        ) as parsed
+    from source
+    where not throwIf(not isValidJSON(payload), 'a payload in raw.events is no JSON')
+)
+
+select
+    event_id,
+    event_type,
+    contract_version,
+    tenant_id,
+    occurred_at,
+    received_at,
+    received_hour,
+    user_key,
+    session_id,
+    device_id,
+    order_id,
+    trace_id,
+    producer,
+    load_id,
+    row_number,
+    toDate(occurred_at) as occurred_date,
+    tupleElement(parsed, 'actor') as actor,
+    tupleElement(parsed, 'action') as action,
+    tupleElement(parsed, 'resource') as resource,
+    tupleElement(parsed, 'resource_id') as resource_id,
+    tupleElement(parsed, 'purpose') as purpose,
+    tupleElement(parsed, 'outcome') as outcome
+from typed

@@ -1,0 +1,48 @@
+{# Generated from ingestion/contracts by `millrace contracts generate`; do not edit. #}
+with
+
+source as (
+    select *
+    from {{ source('raw', 'events') }}
+    where
+        source = 'pocm'
+        and event_type in ('LOYALTY_POINTS_EARNED', 'LOYALTY_POINTS_REDEEMED')
+        and not is_duplicate
+),
+
+typed as (
+    select
+        *,
+        JSONExtract(
+            payload,
+            'Tuple(
+                points Int64,
+                campaign Nullable(String),
+                reason Nullable(String)
+            )'
+        ) as parsed
+    from source
+    where not throwIf(not isValidJSON(payload), 'a payload in raw.events is no JSON')
+)
+
+select
+    event_id,
+    event_type,
+    contract_version,
+    tenant_id,
+    occurred_at,
+    received_at,
+    received_hour,
+    user_key,
+    session_id,
+    device_id,
+    order_id,
+    trace_id,
+    producer,
+    load_id,
+    row_number,
+    toDate(occurred_at) as occurred_date,
+    tupleElement(parsed, 'points') as points,
+    tupleElement(parsed, 'campaign') as campaign,
+    tupleElement(parsed, 'reason') as reason
+from typed

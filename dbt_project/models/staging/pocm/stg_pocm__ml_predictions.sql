@@ -1,0 +1,52 @@
+{# Generated from ingestion/contracts by `millrace contracts generate`; do not edit. #}
+with
+
+source as (
+    select *
+    from {{ source('raw', 'events') }}
+    where
+        source = 'pocm'
+        and event_type in ('ML_PREDICTION')
+        and not is_duplicate
+),
+
+typed as (
+    select
+        *,
+        JSONExtract(
+            payload,
+            'Tuple(
+                model String,
+                model_version String,
+                subject String,
+                score Float64,
+                outcome Nullable(String)
+            )'
+        ) as parsed
+    from source
+    where not throwIf(not isValidJSON(payload), 'a payload in raw.events is no JSON')
+)
+
+select
+    event_id,
+    event_type,
+    contract_version,
+    tenant_id,
+    occurred_at,
+    received_at,
+    received_hour,
+    user_key,
+    session_id,
+    device_id,
+    order_id,
+    trace_id,
+    producer,
+    load_id,
+    row_number,
+    toDate(occurred_at) as occurred_date,
+    tupleElement(parsed, 'model') as model,
+    tupleElement(parsed, 'model_version') as model_version,
+    tupleElement(parsed, 'subject') as subject,
+    tupleElement(parsed, 'score') as score,
+    tupleElement(parsed, 'outcome') as outcome
+from typed

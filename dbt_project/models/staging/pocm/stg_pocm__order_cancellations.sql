@@ -1,0 +1,47 @@
+{# Generated from ingestion/contracts by `millrace contracts generate`; do not edit. #}
+with
+
+source as (
+    select *
+    from {{ source('raw', 'events') }}
+    where
+        source = 'pocm'
+        and event_type in ('ORDER_CANCELLED')
+        and not is_duplicate
+),
+
+typed as (
+    select
+        *,
+        JSONExtract(
+            payload,
+            'Tuple(
+                order_id String,
+                reason String,
+                cancelled_by Nullable(String)
+            )'
+        ) as parsed
+    from source
+    where not throwIf(not isValidJSON(payload), 'a payload in raw.events is no JSON')
+)
+
+select
+    event_id,
+    event_type,
+    contract_version,
+    tenant_id,
+    occurred_at,
+    received_at,
+    received_hour,
+    user_key,
+    session_id,
+    device_id,
+    trace_id,
+    producer,
+    load_id,
+    row_number,
+    toDate(occurred_at) as occurred_date,
+    tupleElement(parsed, 'order_id') as order_id,
+    tupleElement(parsed, 'reason') as reason,
+    tupleElement(parsed, 'cancelled_by') as cancelled_by
+from typed

@@ -1,0 +1,1 @@
+"""Gates at the boundaries and proofs of what passed them."""

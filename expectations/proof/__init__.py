@@ -1,0 +1,6 @@
+"""The second engine: recompute every proven mart from the raw lake with DuckDB, compare to the last digit."""
+
+from expectations.proof.report import ConservationLine, Difference, MartResult, VerifyReport
+from expectations.proof.verify import ProofError, verify
+
+__all__ = ["ConservationLine", "Difference", "MartResult", "ProofError", "VerifyReport", "verify"]

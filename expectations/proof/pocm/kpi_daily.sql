@@ -1,0 +1,2 @@
+select * exclude (period), cast(period as date) as day
+from kpi('day')

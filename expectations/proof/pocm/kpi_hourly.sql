@@ -1,0 +1,2 @@
+select * rename (period as hour)
+from kpi('hour')

@@ -1,0 +1,1 @@
+"""Sources to validated batches in the lake: contracts, readers, loader, quarantine, simulator."""

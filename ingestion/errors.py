@@ -1,0 +1,7 @@
+"""The errors that a person who loads files can cause."""
+
+from __future__ import annotations
+
+
+class LoadError(Exception):
+    """An input could not be loaded and nothing of it was; one sentence that says what and, if known, what to do."""

@@ -1,0 +1,213 @@
+"""Inputs of a load: finding them, bringing them to this machine, telling what they are, and reading their bytes."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Literal, get_args
+
+import pyarrow as pa
+
+from ingestion.errors import LoadError
+from lake.store import ObjectMissingError, ObjectStore
+
+Format = Literal["ndjson", "json", "csv", "parquet"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+BLOCK_BYTES = 4 << 20
+RECEIVED_AT = "received-at"
+"""User metadata of a landed object: when the platform received it (ISO 8601)."""
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_FORMAT_OF_ENDING: dict[str, Format] = {
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".log": "ndjson",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+_COMPRESSION_ENDINGS = (".gz", ".gzip", ".zst", ".zstd")
+_MAGIC_OF_COMPRESSION: dict[bytes, str] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_PARQUET_MAGIC = b"PAR1"
+_S3 = "s3://"
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input on this machine, known by its content."""
+
+    uri: str
+    """`file:///…` or `s3://…`."""
+    name: str
+    """The path inside the bucket, or the file's name: what rejected rows say they came from."""
+    path: Path
+    sha256: str
+    size: int
+    """In bytes, as stored."""
+    format: Format
+    compression: str | None
+    """`gzip`, `zstd` or None, told from the content."""
+    received_at: datetime | None
+    """When the store says it was received; None for a local file."""
+
+    def blocks(self, size: int = BLOCK_BYTES) -> Iterator[bytes]:
+        """Yield the decompressed content in blocks of `size` bytes, a leading byte order mark left out.
+
+        Raises:
+            LoadError: when the compression is broken or cut off.
+        """
+        first = True
+        with self._open() as stream:
+            while True:
+                try:
+                    block = stream.read(size)
+                except (OSError, pa.ArrowInvalid) as error:
+                    raise LoadError(f"{self.uri} cannot be decompressed: {_first_line(error)}") from error
+                if not block:
+                    return
+                yield block.removeprefix(BYTE_ORDER_MARK) if first else block
+                first = False
+
+    def _open(self) -> IO[bytes]:
+        if self.compression is None:
+            return self.path.open("rb")
+        stream: IO[bytes] = pa.CompressedInputStream(pa.OSFile(str(self.path)), self.compression)
+        return stream
+
+
+def expand(store: ObjectStore | None, uris: Iterable[str | Path]) -> list[str]:
+    """Return the inputs that paths, globs, folders and s3 URLs mean, in order and without repetition.
+
+    An s3 URL that ends in `/` means every object below it, a folder the files in it.
+
+    Raises:
+        LoadError: when one of them means nothing.
+    """
+    found: dict[str, None] = {}
+    for uri in map(str, uris):
+        matches = list(_expand_one(store, uri))
+        if not matches:
+            raise LoadError(f"{uri}: there is nothing to load")
+        found.update(dict.fromkeys(matches))
+    return list(found)
+
+
+def _expand_one(store: ObjectStore | None, uri: str) -> Iterator[str]:
+    if uri.startswith(_S3):
+        bucket, key = _split(uri)
+        if store is None:
+            raise LoadError(f"{uri}: there is no object store to read it from")
+        if key and not key.endswith("/"):
+            yield uri
+            return
+        for info in store.for_bucket(bucket).list(key):
+            if info.size or not info.key.endswith("/"):
+                yield f"{_S3}{bucket}/{info.key}"
+        return
+    path = Path(uri.removeprefix("file://"))
+    if path.is_dir():
+        yield from (str(child) for child in sorted(path.iterdir()) if child.is_file())
+    elif path.exists() or not glob.has_magic(uri):
+        yield str(path)
+    else:
+        yield from sorted(match for match in glob.iglob(uri, recursive=True) if Path(match).is_file())
+
+
+def fetch(store: ObjectStore, uri: str | Path, spool: Path) -> Input:
+    """Bring an input to this machine and look at it.
+
+    Args:
+        store: where s3 URLs are read from.
+        uri: a path, a `file://` or an `s3://` URL.
+        spool: a folder for the copy of an s3 object.
+
+    Raises:
+        LoadError: when there is no such file, it cannot be read, or nothing tells its format.
+    """
+    text = str(uri)
+    if text.startswith(_S3):
+        bucket, key = _split(text)
+        origin = store.for_bucket(bucket)
+        path = spool / "input"
+        try:
+            info = origin.head(key)
+            origin.download(key, path)
+        except ObjectMissingError as error:
+            raise LoadError(f"{text} does not exist") from error
+        except OSError as error:
+            raise LoadError(f"{text} cannot be copied to {spool}: {error.strerror or error}") from error
+        received = _received_at(text, info.metadata.get(RECEIVED_AT), info.last_modified)
+        return _examine(text, key, path, received)
+    path = Path(text.removeprefix("file://"))
+    if path.is_dir():
+        raise LoadError(f"{path} is a folder: name the files in it")
+    if not path.exists():
+        raise LoadError(f"{path} does not exist")
+    return _examine(path.resolve().as_uri(), path.name, path, None)
+
+
+def _split(uri: str) -> tuple[str, str]:
+    bucket, _, key = uri.removeprefix(_S3).partition("/")
+    if not bucket:
+        raise LoadError(f"{uri} names no bucket: write s3://bucket/key")
+    return bucket, key
+
+
+def _received_at(uri: str, told: str | None, last_modified: datetime) -> datetime:
+    if told is None:
+        return last_modified
+    try:
+        moment = datetime.fromisoformat(told)
+    except ValueError:
+        raise LoadError(f"{uri}: its metadata {RECEIVED_AT}={told!r} is no ISO 8601 time") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _examine(uri: str, name: str, path: Path, received_at: datetime | None) -> Input:
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
+    except OSError as error:
+        raise LoadError(f"{path} cannot be read: {error.strerror or error}") from error
+    compression = next(
+        (kind for start, kind in _MAGIC_OF_COMPRESSION.items() if magic.startswith(start)), None
+    )
+    known = Input(uri, name, path, digest, size, "ndjson", compression, received_at)
+    return Input(uri, name, path, digest, size, _format(known, magic), compression, received_at)
+
+
+def _format(known: Input, magic: bytes) -> Format:
+    endings = [ending.lower() for ending in Path(known.name).suffixes]
+    while endings and endings[-1] in _COMPRESSION_ENDINGS:
+        endings.pop()
+    named = _FORMAT_OF_ENDING.get(endings[-1]) if endings else None
+    is_parquet = magic == _PARQUET_MAGIC
+    if is_parquet != (named == "parquet") and (is_parquet or known.size):
+        if is_parquet:
+            return "parquet"
+        raise LoadError(f"{known.uri} is no parquet file: it does not begin with PAR1")
+    if named is not None:
+        return named
+    start = next(known.blocks(1 << 16), b"").lstrip()
+    if start[:1] == b"{" or not start:
+        return "ndjson"
+    if start[:1] == b"[":
+        return "json"
+    raise LoadError(
+        f"nothing tells the format of {known.uri}: name it .ndjson, .jsonl, .json, .csv, .tsv or .parquet "
+        "(a further .gz or .zst is fine)"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

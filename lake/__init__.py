@@ -1,0 +1,1 @@
+"""The object store and what lies in it: paths, manifests, parquet."""

@@ -1,0 +1,252 @@
+"""Manifests: one JSON object per load, its commit. A file that no manifest names does not exist."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from lake import paths
+from lake.store import ObjectMissingError, ObjectStore
+
+READERS = 8
+
+
+class ManifestError(Exception):
+    """A manifest that cannot be read or whose counts do not balance; the message names it."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows of a load or of one of its hours; `read` is the sum of the others."""
+
+    read: int = 0
+    accepted: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    suppressed: int = 0
+
+    @property
+    def balances(self) -> bool:
+        """Whether every row read is accounted for."""
+        return self.read == self.accepted + self.duplicate + self.quarantined + self.suppressed
+
+    def __add__(self, other: Counts) -> Counts:
+        """Add count by count."""
+        return Counts(*(getattr(self, name) + getattr(other, name) for name in Counts.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One parquet file of a load: sizes in rows and bytes, sha256 in hex, times in UTC."""
+
+    key: str
+    kind: paths.Kind
+    rows: int
+    bytes: int
+    sha256: str
+    min_occurred_at: datetime | None = None
+    max_occurred_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class HourEntry:
+    """The part of a load that was received in one hour.
+
+    It names at least one file, if need be an empty one, so that listing an hour finds every load with rows of
+    that hour, also one of duplicates only.
+    """
+
+    received_hour: datetime
+    counts: Counts
+    files: tuple[FileEntry, ...] = ()
+
+
+@dataclass(frozen=True)
+class InputEntry:
+    """What was loaded."""
+
+    uri: str
+    sha256: str
+    bytes: int
+    format: str
+    rows: int
+    mapping_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One load: its identity, where it came from, what became of every row, and its files."""
+
+    load_id: str
+    source: str
+    input: InputEntry
+    received_at: datetime
+    contracts_fingerprint: str
+    tag: str
+    counts: Counts
+    codes: dict[str, int] = field(default_factory=dict)
+    hours: tuple[HourEntry, ...] = ()
+    revision: int = 1
+    committed_at: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """The manifest's object key."""
+        return paths.manifest_key(self.source, self.load_id)
+
+    @property
+    def files(self) -> tuple[FileEntry, ...]:
+        """Every file of every hour."""
+        return tuple(file for hour in self.hours for file in hour.files)
+
+    def hour(self, received_hour: datetime) -> HourEntry | None:
+        """Return the part received in the given UTC hour, or None."""
+        wanted = paths.hour_of(received_hour)
+        return next((entry for entry in self.hours if entry.received_hour == wanted), None)
+
+    def check(self) -> None:
+        """Refuse a manifest whose counts do not balance.
+
+        Raises:
+            ManifestError: naming the load and the counts that differ.
+        """
+        for what, counts in [("load", self.counts), *((str(h.received_hour), h.counts) for h in self.hours)]:
+            if not counts.balances:
+                raise ManifestError(f"load {self.load_id}: rows of {what} do not balance: {counts}")
+        if sum((hour.counts for hour in self.hours), Counts()) != self.counts:
+            raise ManifestError(f"load {self.load_id}: its hours do not add up to {self.counts}")
+        for hour in self.hours:
+            for kind, rows in (("raw", hour.counts.accepted), ("quarantine", hour.counts.quarantined)):
+                held = sum(file.rows for file in hour.files if file.kind == kind)
+                if held != rows:
+                    where = f"load {self.load_id}: {kind} files of {hour.received_hour}"
+                    raise ManifestError(f"{where} hold {held} rows, not {rows}")
+
+    def to_json(self) -> bytes:
+        """Return the stored form: indented JSON with sorted keys, so that equal manifests are equal bytes."""
+        return (json.dumps(asdict(self), default=_plain, indent=1, sort_keys=True) + "\n").encode()
+
+    @staticmethod
+    def from_json(data: bytes) -> Manifest:
+        """Read the stored form.
+
+        Raises:
+            ManifestError: when the text is no manifest.
+        """
+        try:
+            value = json.loads(data)
+            hours = tuple(
+                HourEntry(
+                    _moment(hour["received_hour"]),
+                    Counts(**hour["counts"]),
+                    tuple(
+                        FileEntry(
+                            **{
+                                **file,
+                                "min_occurred_at": _optional_moment(file["min_occurred_at"]),
+                                "max_occurred_at": _optional_moment(file["max_occurred_at"]),
+                            }
+                        )
+                        for file in hour["files"]
+                    ),
+                )
+                for hour in value["hours"]
+            )
+            return Manifest(
+                **{
+                    **value,
+                    "input": InputEntry(**value["input"]),
+                    "received_at": _moment(value["received_at"]),
+                    "counts": Counts(**value["counts"]),
+                    "hours": hours,
+                    "committed_at": _optional_moment(value["committed_at"]),
+                }
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise ManifestError(f"not a manifest: {error}") from error
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+    raise TypeError(f"{value!r} has no JSON form")
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _optional_moment(text: str | None) -> datetime | None:
+    return None if text is None else _moment(text)
+
+
+def read_manifest(store: ObjectStore, source: str, load_id: str) -> Manifest | None:
+    """Return the manifest of a load, or None when it was never committed."""
+    try:
+        return Manifest.from_json(store.get_bytes(paths.manifest_key(source, load_id)))
+    except ObjectMissingError:
+        return None
+
+
+def write_manifest(
+    store: ObjectStore, manifest: Manifest, *, committed_at: datetime, only_new: bool = False
+) -> Manifest:
+    """Commit a load: one atomic write. Return the manifest as written.
+
+    Raises:
+        ManifestError: when the counts do not balance; nothing is written.
+        ObjectExistsError: when `only_new` and the store found another load's commit.
+    """
+    manifest.check()
+    moment = committed_at.replace(microsecond=committed_at.microsecond // 1000 * 1000)
+    written = replace(manifest, committed_at=moment)
+    store.put_bytes(written.key, written.to_json(), content_type="application/json", only_new=only_new)
+    return written
+
+
+def all_manifests(store: ObjectStore, source: str) -> Iterator[Manifest]:
+    """Yield every committed load of a source in the order of its id."""
+    keys = (
+        paths.parse_manifest_key(info.key) for info in store.list(paths.source_prefix("manifests", source))
+    )
+    yield from _read_many(store, source, [key[1] for key in keys if key is not None])
+
+
+def manifests_for_hour(store: ObjectStore, source: str, hour: datetime) -> list[Manifest]:
+    """Return the loads that have files in a received hour, in the order of their ids.
+
+    The cost follows the hour: its two prefixes are listed, then only those loads' manifests are read.
+    """
+    loads: set[str] = set()
+    for kind in paths.KINDS:
+        for info in store.list(paths.hour_prefix(kind, source, hour)):
+            parsed = paths.parse_data_key(info.key)
+            if parsed is not None:
+                loads.add(parsed.load_id)
+    return [found for found in _read_many(store, source, sorted(loads)) if found.hour(hour) is not None]
+
+
+def hours_between(store: ObjectStore, source: str, start: datetime, end: datetime) -> list[datetime]:
+    """Return the received hours in [start, end) that hold files, committed or not, in order."""
+    first, hours = paths.hour_of(start), set()
+    for kind in paths.KINDS:
+        for day in store.list_folders(paths.source_prefix(kind, source)):
+            date = day.rstrip("/").rpartition("received_date=")[2]
+            if not f"{first:%Y-%m-%d}" <= date <= f"{end.astimezone(UTC):%Y-%m-%d}":
+                continue
+            for prefix in store.list_folders(day):
+                hour = paths.parse_hour_prefix(prefix)
+                if hour is not None and first <= hour < end:
+                    hours.add(hour)
+    return sorted(hours)
+
+
+def _read_many(store: ObjectStore, source: str, load_ids: list[str]) -> Iterator[Manifest]:
+    with ThreadPoolExecutor(READERS) as pool:
+        for found in pool.map(lambda load_id: read_manifest(store, source, load_id), load_ids):
+            if found is not None:
+                yield found

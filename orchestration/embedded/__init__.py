@@ -1,0 +1,1 @@
+"""The laptop stack: ClickHouse over chDB, S3 over rclone, Dagster; loopback only."""

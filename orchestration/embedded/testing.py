@@ -1,0 +1,29 @@
+"""A stack for tests: its own folder and free ports, storage only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from orchestration.embedded import stack
+from orchestration.embedded.processes import free_port
+from orchestration.settings import Settings
+
+
+def settings_for(folder: Path, **values: Any) -> Settings:
+    """Return settings of a stack under `folder`, on ports that are free now."""
+    ports = {name: free_port() for name in ("clickhouse_port", "s3_port", "dagster_port")}
+    return Settings(state_dir=folder, **{**ports, **values})
+
+
+@contextmanager
+def running_stack(folder: Path, **values: Any) -> Iterator[Settings]:
+    """Run ClickHouse and S3 for the length of the block."""
+    settings = settings_for(folder, **values)
+    try:
+        stack.up(settings, components=stack.STORAGE)
+        yield settings
+    finally:
+        stack.down(settings)

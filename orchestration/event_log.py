@@ -1,0 +1,82 @@
+"""Dagster's SQLite event log with batches that are one transaction.
+
+A run over a range of partitions writes two events per asset and partition. Dagster's own SQLite storage opens
+two databases and commits up to four times for each of them: 36 assets over 72 hours took 65 seconds of a
+machine that had nothing else to do. PostgreSQL writes batches by itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy import create_engine
+from sqlalchemy.engine import Connection
+from sqlalchemy.pool import NullPool
+
+BATCH_SIZE = 1000
+BATCH_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
+
+
+class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
+    """Stores a batch of events in one transaction per database, and a single event as Dagster does."""
+
+    def __init__(self, home: str, inst_data: ConfigurableClassData | None = None) -> None:
+        """Keep the databases where Dagster keeps them by default, under the instance's folder."""
+        self._batch = threading.local()
+        self._home = home
+        super().__init__(str(Path(home) / "history" / "runs"), inst_data)
+
+    @classmethod
+    def config_type(cls) -> Any:
+        """The instance file names the instance's folder."""
+        return {"home": dg.StringSource}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Any
+    ) -> BatchingSqliteEventLogStorage:
+        """Make the storage that an instance file configures."""
+        return cls(config_value["home"], inst_data)
+
+    def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
+        """Store events in one transaction per database: all of a run's are there, or none."""
+        with ExitStack() as stack:
+            self._batch.connections, self._batch.stack = {}, stack
+            try:
+                for event in events:
+                    self.store_event(event)
+            finally:
+                self._batch.connections = None
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        shared: dict[str, Connection] | None = getattr(self._batch, "connections", None)
+        if shared is None:
+            with super()._connect(shard) as connection:
+                yield connection
+            return
+        if shard not in shared:
+            with super()._connect(shard):
+                pass  # creates the database of a new run
+            shared[shard] = self._batch.stack.enter_context(self._transaction(shard))
+        yield shared[shard]
+
+    @contextmanager
+    def _transaction(self, shard: str) -> Iterator[Connection]:
+        # Not the inherited connection: that one holds a lock under which no second database can be opened.
+        engine = create_engine(
+            self.conn_string_for_shard(shard),
+            poolclass=NullPool,
+            connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
+        )
+        with engine.connect() as connection, connection.begin():
+            yield connection
+        engine.dispose()

@@ -1,0 +1,150 @@
+"""The graph of one source, from landing to proof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from expectations.proof.marts import load_proof
+from ingestion.contract import Source
+from orchestration.assets.landing import build_landing_asset
+from orchestration.assets.marts import Translator, build_dbt_assets, group_of, models_of
+from orchestration.assets.names import STAGING, proof_key, raw_key
+from orchestration.assets.quality import build_proof_asset
+from orchestration.assets.raw import build_raw_asset
+from orchestration.checks import build_marts_out_gates, build_raw_in_gate
+from orchestration.freshness import build_freshness
+from orchestration.jobs import build_landing_job, build_partitioned_job
+from orchestration.partitions import CADENCES, DAILY, HOURLY, Cadence
+from orchestration.schedules import build_schedules
+from orchestration.sensors import build_landing_sensor, build_restated_sensor, build_touched_hours_sensor
+from orchestration.settings import Settings
+from orchestration.violations import refuse_open_violations
+
+
+def sensor_status(environment: str) -> dg.DefaultSensorStatus:
+    """Automation runs by itself in production; on a laptop it is switched on in the UI.
+
+    There it would load and rebuild at the same moment as the person who just dropped a file and runs a
+    command.
+    """
+    return dg.DefaultSensorStatus.RUNNING if environment == "production" else dg.DefaultSensorStatus.STOPPED
+
+
+def schedule_status(environment: str) -> dg.DefaultScheduleStatus:
+    """As `sensor_status`, for schedules."""
+    running, stopped = dg.DefaultScheduleStatus.RUNNING, dg.DefaultScheduleStatus.STOPPED
+    return running if environment == "production" else stopped
+
+
+def build_source_graph(
+    source: Source, manifest: Mapping[str, Any], translator: Translator, settings: Settings
+) -> dg.Definitions:
+    """Build assets, gates, freshness checks, jobs, schedules and sensors of a source."""
+    partitions = {cadence: cadence.partitions(settings.first_day) for cadence in CADENCES}
+    raw = raw_key(source.name)
+    models = {cadence: found for cadence in CADENCES if (found := models_of(manifest, source.name, cadence))}
+    keys = {
+        cadence: [translator.get_asset_key(node) for node in nodes.values()]
+        for cadence, nodes in models.items()
+    }
+    groups = {
+        translator.get_asset_key(node): group_of(node) for nodes in models.values() for node in nodes.values()
+    }
+
+    def dbt_models(cadence: Cadence) -> dg.AssetsDefinition:
+        finer = [key for other in CADENCES[: CADENCES.index(cadence)] for key in keys.get(other, [])]
+        return build_dbt_assets(
+            source,
+            cadence,
+            manifest=manifest,
+            translator=translator,
+            partitions=partitions[cadence],
+            refuse_open_gates=_refuse_open_gates(source.name, finer),
+        )
+
+    proven = _proven(source.name, keys)
+    proofs = {
+        cadence: build_proof_asset(source, cadence, found, partitions[cadence])
+        for cadence, found in proven.items()
+        if cadence is not HOURLY
+    }
+    gates = [build_raw_in_gate(source), *build_marts_out_gates(source, keys)]
+    freshness = build_freshness(
+        source.name,
+        {
+            cadence: [
+                *([raw] if cadence is HOURLY else []),
+                *(key for key in found if groups[key] != STAGING),
+            ]
+            for cadence, found in keys.items()
+        },
+    )
+    landing_job = build_landing_job(source.name)
+    jobs = {
+        cadence: build_partitioned_job(
+            source.name,
+            cadence,
+            [raw, *found] if cadence is HOURLY else [*found, proof_key(source.name, cadence)],
+            freshness.checks,
+        )
+        for cadence, found in keys.items()
+    }
+    sensors, schedules = sensor_status(settings.environment), schedule_status(settings.environment)
+    return dg.Definitions(
+        assets=[
+            build_landing_asset(source, settings.first_day),
+            build_raw_asset(source, partitions[HOURLY]),
+            *map(dbt_models, keys),
+            *proofs.values(),
+        ],
+        asset_checks=[*gates, *freshness.checks],
+        jobs=[landing_job, *jobs.values(), freshness.job],
+        schedules=[*build_schedules(source.name, jobs, schedules), freshness.schedule(schedules)],
+        sensors=[
+            build_landing_sensor(source.name, landing_job, sensors),
+            build_touched_hours_sensor(source.name, jobs[HOURLY], settings.first_day, sensors),
+            *(
+                build_restated_sensor(source.name, cadence, jobs, proof_key(source.name, cadence), sensors)
+                for cadence in proofs
+            ),
+        ],
+    )
+
+
+def _proven(source: str, keys: Mapping[Cadence, Sequence[dg.AssetKey]]) -> dict[Cadence, list[dg.AssetKey]]:
+    """The marts that the second engine recomputes, by cadence; those of an hour are proved with its day.
+
+    Raises:
+        ValueError: when the proof compares a mart's rows before the mart is rebuilt: they would be differences.
+    """
+    known = {mart.name: mart for mart in load_proof(source).marts}
+    found = {
+        cadence: [key for key in made if key.path[0] == source and key.path[-1] in known]
+        for cadence, made in keys.items()
+    }
+    units = [cadence.unit for cadence in CADENCES]
+    for cadence, marts in found.items():
+        for key in marts:
+            every = known[key.path[-1]].every
+            if units.index(every) < units.index(cadence.unit):
+                raise ValueError(
+                    f"{key.to_user_string()} is rebuilt every {cadence.unit}, but its proof compares every {every}"
+                )
+    return {
+        cadence: [*found.get(HOURLY, []), *marts] if cadence is DAILY else marts
+        for cadence, marts in found.items()
+    }
+
+
+def _refuse_open_gates(source: str, upstream: Sequence[dg.AssetKey]) -> Callable[[Any], None]:
+    """What the dbt models of a source wait for: raw-in, and marts-out of the models upstream of theirs."""
+
+    def refuse(client: Any) -> None:
+        refuse_open_violations(client, [f"{source}_raw_in"])
+        if upstream:
+            refuse_open_violations(client, [f"{source}_marts"], [".".join(key.path) for key in upstream])
+
+    return refuse

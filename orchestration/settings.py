@@ -1,0 +1,142 @@
+"""Every setting of the platform; the only module that reads environment variables."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+STACK_FILE = "stack.json"
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message says which and what to do."""
+
+
+class StackFile(PydanticBaseSettingsSource):
+    """The settings that a running embedded stack wrote down: ports and generated secrets."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Not used: the whole file is read at once."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the values of `<state_dir>/stack.json`, or nothing where no stack was ever started."""
+        state = Path(self.current_state.get("state_dir") or PROJECT_ROOT / ".millrace")
+        path = state / STACK_FILE
+        if not path.exists():
+            return {}
+        values = json.loads(path.read_text())
+        return {key: value for key, value in values.items() if key in self.settings_cls.model_fields}
+
+
+class Settings(BaseSettings):
+    """Where everything is; each field is read from `MILLRACE_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="MILLRACE_", extra="ignore")
+
+    environment: Literal["laptop", "production"] = "laptop"
+    """`laptop` runs on the embedded stack, `production` on the servers named below."""
+    state_dir: Path = PROJECT_ROOT / ".millrace"
+    """Where the embedded stack keeps its data, keys, logs and process ids."""
+
+    s3_host: str = "127.0.0.1"
+    s3_port: int = Field(default=9000, ge=1, le=65535)
+    """Port of the embedded S3 server."""
+    s3_endpoint_url: str | None = None
+    """S3 endpoint; empty means the embedded server."""
+    s3_endpoint_url_for_clickhouse: str | None = None
+    """The same store as ClickHouse reaches it, where that differs."""
+    s3_access_key: str = "millrace-laptop"
+    s3_secret_key: SecretStr = SecretStr("millrace-laptop-secret")
+    s3_region: str = "us-east-1"
+    s3_bucket: str = "millrace"
+    """Bucket of landing/, raw/, quarantine/ and manifests/."""
+
+    clickhouse_host: str = "127.0.0.1"
+    clickhouse_port: int = Field(default=8123, ge=1, le=65535)
+    """ClickHouse HTTP port."""
+    clickhouse_user: str = "default"
+    clickhouse_password: SecretStr = SecretStr("")
+    clickhouse_secure: bool = False
+    """Speak HTTPS to ClickHouse."""
+
+    dagster_port: int = Field(default=3000, ge=1, le=65535)
+    """Port of the Dagster UI."""
+    dagster_url: str | None = None
+    """Address of the Dagster UI as people reach it, for links in alerts; empty means the port on this machine."""
+    first_day: date = date(2025, 1, 1)
+    """UTC day of received time on which partitions begin; an earlier one only adds partitions."""
+
+    pseudonym_key: SecretStr | None = None
+    """Key of the HMAC that replaces personal identifiers and of the quarantine's encryption."""
+    alert_webhook_url: str | None = None
+    """Receives a JSON POST when a run fails."""
+    max_load_memory_mb: int = Field(default=512, ge=128)
+    """DuckDB's memory limit for one load."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, the environment over the running stack's file."""
+        return init_settings, env_settings, StackFile(settings_cls)
+
+    @property
+    def s3_url(self) -> str:
+        """Endpoint of the object store as this process reaches it."""
+        return self.s3_endpoint_url or f"http://{self.s3_host}:{self.s3_port}"
+
+    @property
+    def s3_url_for_clickhouse(self) -> str:
+        """Endpoint of the object store as ClickHouse reaches it."""
+        return self.s3_endpoint_url_for_clickhouse or self.s3_url
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's instance folder on the laptop."""
+        return self.state_dir / "dagster_home"
+
+    @cached_property
+    def secret_key(self) -> bytes:
+        """The pseudonym key as bytes.
+
+        Raises:
+            SettingsError: when no key is set and no embedded stack has generated one.
+        """
+        if self.pseudonym_key is not None:
+            return self.pseudonym_key.get_secret_value().encode()
+        path = self.state_dir / "pseudonym.key"
+        if self.environment == "laptop" and path.exists():
+            return path.read_text().strip().encode()
+        raise SettingsError(
+            "no pseudonym key: set MILLRACE_PSEUDONYM_KEY (at least 32 random characters)"
+            + (", or run `millrace up`, which generates one" if self.environment == "laptop" else "")
+        )
+
+
+def load() -> Settings:
+    """Read the settings.
+
+    Raises:
+        SettingsError: when a value is not valid; names the variable and the value.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415  the error type is needed on failure only
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "MILLRACE_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(f"{name}={first.get('input')!r}: {first['msg']}") from None

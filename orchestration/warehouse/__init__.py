@@ -1,0 +1,1 @@
+"""The warehouse: its tables, the loading of received hours, and dbt."""

@@ -1,0 +1,6 @@
+-- The layers. Marts live in one database per source.
+create database if not exists raw;
+create database if not exists ops;
+create database if not exists staging;
+create database if not exists intermediate;
+create database if not exists pocm;

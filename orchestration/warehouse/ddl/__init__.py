@@ -1,0 +1,1 @@
+"""DDL, applied in the order of the file names."""

@@ -1,0 +1,232 @@
+"""The command line as a person meets it: answers, exit codes and clear errors."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.cli import main
+from orchestration.settings import Settings
+
+EVENT = {
+    "eventId": "evt-cli-1",
+    "type": "SEARCH",
+    "userId": "user-1",
+    "timestamp": "2026-03-02T10:00:00Z",
+    "data": {"search_id": "s-1", "query": "patch", "results_count": 3},
+    "metadata": {"source": "web", "version": "1.0", "sessionId": "cli-1", "tenantId": "t-cli"},
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The answer's only line as JSON."""
+        return json.loads(self.out)
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def millrace(stack: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Run a command against the running stack; keyword arguments are settings."""
+
+    def run(*arguments: str, **settings: str) -> Outcome:
+        monkeypatch.setenv("MILLRACE_STATE_DIR", str(stack.state_dir))
+        for name, value in settings.items():
+            monkeypatch.setenv(f"MILLRACE_{name.upper()}", value)
+        monkeypatch.setattr(sys, "argv", ["millrace", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capfd.readouterr()
+        return Outcome(int(ended.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+def write_events(path: Path, *events: dict[str, Any]) -> str:
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    return str(path)
+
+
+def test_an_unknown_source_is_wrong_use_and_names_those_there_are(millrace: Command, tmp_path: Path) -> None:
+    outcome = millrace("load", "nosuch", str(tmp_path))
+    assert outcome.code == 2
+    assert "'nosuch'" in outcome.err
+    assert "pocm" in outcome.err
+
+
+def test_a_missing_file_is_named(millrace: Command) -> None:
+    outcome = millrace("load", "pocm", "/no/such/file.ndjson")
+    assert outcome.code == 1
+    assert "/no/such/file.ndjson" in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_an_unreadable_format_is_refused_and_nothing_is_loaded(millrace: Command, tmp_path: Path) -> None:
+    path = tmp_path / "broken.parquet"
+    path.write_bytes(b"PAR1 this is no parquet file")
+    outcome = millrace("load", "pocm", str(path))
+    assert outcome.code == 1
+    assert "broken.parquet" in outcome.err
+    assert outcome.out == ""
+
+
+def test_a_wrong_mapping_column_names_the_columns_there_are(millrace: Command, tmp_path: Path) -> None:
+    data = tmp_path / "clicks.csv"
+    data.write_text("happened,product\n2026-03-02T10:00:00Z,p1\n")
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text(
+        "source: pocm\nrules:\n  - when: 'true'\n    event_type: PRODUCT_VIEWED\n    envelope:\n"
+        "      event_id: productt\n      occurred_at: happened\n      tenant_id: \"'t'\"\n"
+        "    payload:\n      product_id: product\n"
+    )
+    outcome = millrace("load", "pocm", str(data), "--mapping", str(mapping))
+    assert outcome.code == 1
+    assert "productt" in outcome.err
+    assert "happened" in outcome.err
+    assert "product" in outcome.err
+
+
+@pytest.mark.parametrize("command", ["run", "verify"])
+def test_a_window_that_ends_before_it_starts_is_wrong_use(millrace: Command, command: str) -> None:
+    outcome = millrace(command, "--from", "2026-03-03", "--to", "2026-03-02")
+    assert outcome.code == 2
+    assert "2026-03-02" in outcome.err
+    assert "before it starts" in outcome.err
+
+
+def test_a_time_that_is_none_shows_how_to_write_one(millrace: Command) -> None:
+    outcome = millrace("run", "--from", "yesterday", "--to", "2026-03-02")
+    assert outcome.code == 2
+    assert "'yesterday'" in outcome.err
+
+
+def test_an_unknown_asset_selection_is_wrong_use(millrace: Command) -> None:
+    outcome = millrace("run", "--from", "2026-03-02", "--to", "2026-03-03", "--select", "group:nosuch")
+    assert outcome.code == 2
+    assert "group:nosuch" in outcome.err
+
+
+def test_without_a_stack_it_says_how_to_start_one(millrace: Command, tmp_path: Path) -> None:
+    outcome = millrace("sql", "select 1", state_dir=str(tmp_path / "nowhere"))
+    assert outcome.code == 1
+    assert "millrace up" in outcome.err
+
+
+def test_a_port_in_use_is_named_with_its_flag(millrace: Command, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        outcome = millrace("up", "--clickhouse-port", port, state_dir=str(tmp_path / "other"))
+    assert outcome.code == 1
+    assert port in outcome.err
+    assert "--clickhouse-port" in outcome.err
+
+
+def test_an_unreachable_object_store_is_named(millrace: Command, tmp_path: Path) -> None:
+    path = write_events(tmp_path / "unreachable.ndjson", EVENT)
+    outcome = millrace("load", "pocm", path, s3_endpoint_url="http://127.0.0.1:9")
+    assert outcome.code == 1
+    assert "http://127.0.0.1:9" in outcome.err
+
+
+def test_production_without_a_key_is_refused(millrace: Command, tmp_path: Path) -> None:
+    path = write_events(tmp_path / "keyless.ndjson", EVENT)
+    outcome = millrace("load", "pocm", path, environment="production")
+    assert outcome.code == 1
+    assert "MILLRACE_PSEUDONYM_KEY" in outcome.err
+
+
+def test_a_wrong_setting_is_named(millrace: Command) -> None:
+    outcome = millrace("status", clickhouse_port="eight")
+    assert outcome.code == 1
+    assert "MILLRACE_CLICKHOUSE_PORT='eight'" in outcome.err
+
+
+def test_an_unknown_code_names_the_valid_ones(millrace: Command) -> None:
+    outcome = millrace("quarantine", "list", "--code", "bad_luck")
+    assert outcome.code == 2
+    assert "'bad_luck'" in outcome.err
+    assert "field_range" in outcome.err
+
+
+def test_a_syntax_error_in_sql_is_one_sentence(millrace: Command) -> None:
+    outcome = millrace("sql", "selec 1")
+    assert outcome.code == 1
+    assert "Syntax error" in outcome.err
+    assert len(outcome.err) < 500
+
+
+def test_the_same_file_again_says_that_it_was_loaded(millrace: Command, tmp_path: Path) -> None:
+    path = write_events(tmp_path / "twice.ndjson", {**EVENT, "eventId": "evt-cli-twice"})
+    first = millrace("load", "pocm", path)
+    again = millrace("load", "pocm", path)
+    assert (first.code, again.code) == (0, 0)
+    assert "read 1 = accepted 1" in first.out
+    assert "loaded before" in again.out
+
+
+def test_one_missing_file_does_not_stop_the_others_but_fails_the_command(
+    millrace: Command, tmp_path: Path
+) -> None:
+    good = write_events(tmp_path / "good.ndjson", {**EVENT, "eventId": "evt-cli-good"})
+    bad = tmp_path / "bad.parquet"
+    bad.write_bytes(b"no parquet")
+    outcome = millrace("load", "pocm", str(bad), good)
+    assert outcome.code == 1
+    assert "bad.parquet" in outcome.err
+    assert "good.ndjson: read 1" in outcome.out
+
+
+def test_a_rejected_row_is_listed_with_every_rule_it_broke(millrace: Command, tmp_path: Path) -> None:
+    broken = {**EVENT, "eventId": "evt-cli-broken", "data": {"search_id": 7, "results_count": -1}}
+    path = write_events(tmp_path / "rejected.ndjson", broken)
+    loaded = millrace("load", "pocm", path, "--json").json
+    listed = millrace("quarantine", "list", "--samples", "100", "--show-original", "--json").json
+    rows = [
+        sample
+        for samples in listed["samples"].values()
+        for sample in samples
+        if sample["load_id"] == loaded["load_id"]
+    ]
+    assert loaded["quarantined"] == 1
+    assert {tuple(violation) for violation in rows[0]["violations"]} == {
+        ("field_missing", "query"),
+        ("field_range", "results_count"),
+        ("field_type", "search_id"),
+    }
+    assert json.loads(rows[0]["original"]) == broken
+
+
+def test_replaying_what_is_still_wrong_changes_nothing(millrace: Command, tmp_path: Path) -> None:
+    path = write_events(tmp_path / "replayed.ndjson", {**EVENT, "eventId": "evt-cli-replay", "type": "NONE"})
+    load_id = millrace("load", "pocm", path, "--json").json["load_id"]
+    outcome = millrace("replay", "--load", load_id, "--json")
+    assert outcome.json == {"source": "pocm", "tried": 1, "accepted": 0, "duplicate": 0}
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [(("--format", "csv"), '"a","b"\n1,"x"\n'), (("--json",), '{"a":1,"b":"x"}\n')],
+)
+def test_sql_answers_in_the_format_asked_for(
+    millrace: Command, flags: tuple[str, ...], expected: str
+) -> None:
+    assert millrace("sql", "select 1 as a, 'x' as b;", *flags).out == expected

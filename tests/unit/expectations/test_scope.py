@@ -1,0 +1,95 @@
+"""A check reads the rows that its window touches and nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from expectations.model import Check, GateWindow, Suite, Table
+from expectations.scope import condition, counting_query, escape
+
+WINDOW = GateWindow(datetime(2026, 11, 16, 10, tzinfo=UTC), datetime(2026, 11, 16, 12, tzinfo=UTC))
+DAYS = [date(2026, 11, 14), date(2026, 11, 16)]
+SUITE = Suite(
+    "s",
+    "pocm",
+    "marts_out",
+    {"orders": Table("pocm", "orders", "day", "order_date"), "items": Table("pocm", "items", "day", "day")},
+    (),
+    relations={"lake": "select 1 as one"},
+)
+
+
+def query(sql: str) -> str:
+    check = Check("s.orders.rule", "orders", "rows", "owner", "reason", arguments={"query": sql})
+    return counting_query(check, SUITE, WINDOW, DAYS, [])
+
+
+@pytest.mark.parametrize(
+    ("grain", "expected"),
+    [
+        ("day", "toDate(p) in (toDate('2026-11-14'), toDate('2026-11-16'))"),
+        (
+            "month",
+            "toDate(p) in (select toStartOfMonth(arrayJoin([toDate('2026-11-14'), toDate('2026-11-16')])))",
+        ),
+        ("whole", "true"),
+        (
+            "received_hour",
+            "source = 'pocm' and p >= toDateTime('2026-11-16 10:00:00', 'UTC')"
+            " and p < toDateTime('2026-11-16 12:00:00', 'UTC')",
+        ),
+    ],
+)
+def test_condition_selects_the_touched_periods(grain: str, expected: str) -> None:
+    table = Table("pocm", "t", grain, "p")  # type: ignore[arg-type]
+
+    assert condition(table, "pocm", WINDOW, DAYS) == expected
+
+
+def test_window_that_touches_no_day_selects_no_row() -> None:
+    assert condition(SUITE.tables["orders"], "pocm", WINDOW, []) == "false"
+
+
+def test_other_tables_of_the_suite_are_cut_to_the_touched_days_too() -> None:
+    sql = query("select 1 from orders where id not in (select id from items)")
+
+    assert "items as (SELECT * FROM pocm.items WHERE toDate(day) in" in sql
+    assert "orders as (select * from {batch})" in sql
+
+
+def test_tables_and_relations_that_a_rule_does_not_read_stay_out_of_its_query() -> None:
+    sql = query("select 1 from orders where name = 'items'")
+
+    assert "pocm.items" not in sql
+    assert "lake as" not in sql
+    assert "lake as (select 1 as one)" in query("select 1 from orders, lake")
+
+
+def test_rows_that_carry_a_count_are_summed() -> None:
+    assert "sum(unexpected_rows)" in query("select rule, 3 as unexpected_rows from orders")
+    assert "toInt64(count())" in query("select id from orders")
+
+
+def test_braces_and_colons_survive_the_libraries_on_the_way() -> None:
+    assert (
+        escape("match(x, '^(?:a{2})') and t > '10:00:00'") == "match(x, '^(?\\:a{{2}})') and t > '10:00:00'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "why"),
+    [
+        (datetime(2026, 11, 16, 10, tzinfo=UTC), datetime(2026, 11, 16, 10, tzinfo=UTC), "before it starts"),
+        (datetime(2026, 11, 16, 10), datetime(2026, 11, 16, 12, tzinfo=UTC), "no time zone"),
+        (
+            datetime(2026, 11, 16, 10, 5, tzinfo=UTC),
+            datetime(2026, 11, 16, 12, tzinfo=UTC),
+            "not on the hour",
+        ),
+    ],
+)
+def test_window_that_is_none_is_refused(start: datetime, end: datetime, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        GateWindow(start, end)
