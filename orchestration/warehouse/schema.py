@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from ingestion.contract import source_names
+
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
@@ -21,6 +23,10 @@ def statements() -> list[str]:
 
 
 def apply(client: Client) -> None:
-    """Create what is missing of the databases and tables; what is there stays as it is."""
-    for statement in statements():
+    """Create what is missing of the databases and tables; what is there stays as it is.
+
+    The marts of a source have a database of its name, whoever added the source.
+    """
+    marts = [f"create database if not exists `{name}`" for name in source_names()]
+    for statement in [*statements(), *marts]:
         client.command(statement.rstrip(";"))
