@@ -31,25 +31,11 @@ from orchestration.console import (
 from orchestration.embedded import stack
 from orchestration.prepare import prepare
 from orchestration.settings import Settings
+from orchestration.warehouse.dbt import MANIFEST_PATH
 
 DAYS = 3
 SEED = 7
-KPIS = """
-select
-    tenant_id,
-    day,
-    currency,
-    gmv,
-    orders,
-    sessions,
-    round(conversion_rate * 100, 1) as `conversion %`,
-    aov,
-    round(payment_success_rate * 100, 1) as `payment success %`,
-    round(refund_rate * 100, 1) as `refund %`,
-    round(cart_abandonment_rate * 100, 1) as `abandoned carts %`
-from pocm.kpi_daily
-order by tenant_id, day, currency
-"""
+HEADLINE_ROWS = 30
 
 
 def run_demo(settings: Settings, scale: float = 1.0) -> None:
@@ -107,7 +93,7 @@ def run_demo(settings: Settings, scale: float = 1.0) -> None:
         fail("; ".join(report.failures) or "the run failed: see the Dagster UI", 1)
     with _step("start the Dagster UI and daemon"):
         status = stack.up(settings, progress=lambda name, state: say(f"  {name}: {state}"))
-    _answer_kpis(settings)
+    _answer_headlines(settings)
     checks = sum(job.checks_passed for job in report.jobs)
     answer(f"\n{checks} checks passed, among them the recomputation of every KPI by DuckDB.")
     for name, counts in totals.items():
@@ -164,11 +150,24 @@ def _whole_days(hours: list[datetime]) -> tuple[datetime, datetime]:
     return window.start, window.end
 
 
-def _answer_kpis(settings: Settings) -> None:
+def _answer_headlines(settings: Settings) -> None:
+    """Print the marts whose models name the columns that a first look wants, as `meta.headline`."""
+    from orchestration.assets.marts import meta_of, read_manifest  # noqa: PLC0415  dagster-dbt takes a second
+
+    nodes = read_manifest(MANIFEST_PATH)["nodes"].values()
+    marts = [node for node in nodes if node["resource_type"] == "model" and "headline" in meta_of(node)]
     client = warehouse(settings)
     try:
-        result = client.query(KPIS)
+        for mart in sorted(marts, key=lambda node: (node["schema"], node["alias"])):
+            table, columns = f"{mart['schema']}.{mart['alias']}", meta_of(mart)["headline"]
+            shown = ", ".join(_shown(name, mart["columns"][name]["data_type"]) for name in columns)
+            result = client.query(f"select {shown} from {table} order by all limit {HEADLINE_ROWS}")
+            if result.result_rows:
+                answer("")
+                answer_table(result.column_names, result.result_rows, title=table)
     finally:
         client.close()
-    answer("")
-    answer_table(result.column_names, result.result_rows, title="pocm.kpi_daily")
+
+
+def _shown(column: str, data_type: str) -> str:
+    return f"round({column}, 4) as {column}" if "Float" in data_type else column

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ingestion.contract import source_names
 from orchestration.embedded import stack
 from orchestration.embedded.processes import free_port
 from orchestration.settings import Settings
+from orchestration.warehouse import schema
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+LAYERS = ("raw", "ops", "staging", "intermediate")
 
 
 def settings_for(folder: Path, **values: Any) -> Settings:
@@ -27,3 +34,10 @@ def running_stack(folder: Path, **values: Any) -> Iterator[Settings]:
         yield settings
     finally:
         stack.down(settings)
+
+
+def empty_warehouse(client: Client) -> None:
+    """Drop every database of the platform, those of the sources' marts too, and make them anew."""
+    for database in (*LAYERS, *source_names()):
+        client.command(f"drop database if exists {database} sync")
+    schema.apply(client)

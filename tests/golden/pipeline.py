@@ -17,13 +17,11 @@ from ingestion.loader import LoadResult, load
 from lake.manifest import manifests_for_hour
 from lake.store import ObjectStore
 from orchestration.settings import Settings
-from orchestration.warehouse import schema
 from orchestration.warehouse.dbt import run_dbt
 from orchestration.warehouse.raw import load_hours
 from orchestration.warehouse.raw_load import STAGE_PREFIX
 
 KEY = b"a key for tests of thirty-two bytes or more"
-DATABASES = ("raw", "ops", "staging", "intermediate", "pocm")
 BUILT_AT = ("committed_at", "loaded_at")
 """Columns that say when something was done, which a repetition may change."""
 
@@ -51,14 +49,6 @@ class Pipeline:
     settings: Settings
     store: ObjectStore
     client: Client
-
-    def drop_warehouse(self) -> None:
-        for database in DATABASES:
-            self.client.command(f"drop database if exists {database} sync")
-
-    def empty_warehouse(self) -> None:
-        self.drop_warehouse()
-        schema.apply(self.client)
 
     def load(self, landing: Landing, files: Iterable[Row]) -> list[LoadResult]:
         """Files into the lake."""

@@ -22,6 +22,7 @@ from ingestion.simulator import Delivery, simulate
 from lake.manifest import all_manifests
 from lake.store import ObjectStore
 from orchestration.connections import object_store, warehouse
+from orchestration.embedded.testing import empty_warehouse
 from orchestration.settings import PROJECT_ROOT, Settings
 from orchestration.warehouse.dbt import PROJECT_DIR, environment
 
@@ -61,7 +62,7 @@ class Outcome:
 def emptied_afterwards(stack: Settings) -> Iterator[None]:
     """Leave no table to other tests."""
     yield
-    fresh(stack).drop_warehouse()
+    empty_warehouse(fresh(stack).client)
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +210,7 @@ def fresh(stack: Settings) -> Pipeline:
     store = object_store(stack).for_bucket(f"golden-{uuid.uuid4().hex[:12]}")
     store.ensure_bucket()
     pipeline = Pipeline(stack, store, warehouse(stack))
-    pipeline.empty_warehouse()
+    empty_warehouse(pipeline.client)
     return pipeline
 
 

@@ -12,6 +12,7 @@ counted as (
         count(*) filter (fact = 'harm' and severity = 'moderate') as adverse_events_moderate,
         count(*) filter (fact = 'harm' and severity = 'severe') as adverse_events_severe,
         count(*) filter (fact = 'harm' and severity = 'fatal') as adverse_events_fatal,
+        count(*) filter (fact = 'harm' and severity is null) as adverse_events_unknown,
         min(occurred_at) filter (fact = 'recalled') as recalled_at,
         max(cast(occurred_at as date)) as last_day
     from batch_facts

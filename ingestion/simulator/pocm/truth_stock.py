@@ -197,13 +197,16 @@ def _batches(events: Frames, moves: pd.DataFrame) -> Rows:
             sold.assign(sold=sold["quantity"], event_id=sold["order_id"]),
             back.assign(returned=back["quantity"]),
             harm.assign(
-                adverse_events=1, **{f"adverse_events_{s}": harm["severity"] == s for s in SEVERITIES}
+                adverse_events=1,
+                adverse_events_unknown=harm["severity"].isna(),
+                **{f"adverse_events_{s}": harm["severity"] == s for s in SEVERITIES},
             ),
             recalls.assign(recalled_at=recalls["occurred_at"]),
         ],
         ignore_index=True,
     ).sort_values(ORDER)
-    counts = ("received", "sold", "returned", "adverse_events", *(f"adverse_events_{s}" for s in SEVERITIES))
+    harms = ("adverse_events", *(f"adverse_events_{s}" for s in (*SEVERITIES, "unknown")))
+    counts = ("received", "sold", "returned", *harms)
     facts = facts.reindex(columns=[*BATCH, "product_id", "occurred_at", "recalled_at", *counts])
     grouped = facts.astype(dict.fromkeys(counts, "float64")).groupby(BATCH)
     table = grouped[list(counts)].sum().astype(np.int64)

@@ -16,8 +16,8 @@ from tests.integration.real_data.pipeline import Platform, running_platform
 pytestmark = [pytest.mark.stack, pytest.mark.shared_data]
 MAPPINGS = PROJECT_ROOT / "ingestion" / "mappings"
 ANOMALIES = 650
-REPORTS_WITH_LOT = (333, 156, 10)
-"""Mild, severe and fatal ones; one more does not say."""
+REPORTS_WITH_LOT = (333, 156, 10, 1)
+"""Mild, severe, fatal ones, and one that does not say."""
 EXACTLY = 1e-12
 """Relative: DuckDB adds floats up, the mart whole numbers."""
 
@@ -153,7 +153,7 @@ def test_every_lot_is_a_batch_with_its_reports_by_severity(platform: Platform) -
         """
         select
             count(), sum(adverse_events), sum(adverse_events_mild), sum(adverse_events_severe),
-            sum(adverse_events_fatal), countIf(recalled)
+            sum(adverse_events_fatal), sum(adverse_events_unknown), countIf(recalled)
         from pocm.batch_performance where tenant_id = 'maude'
         """
     ) == [(300, 500, *REPORTS_WITH_LOT, 0)]

@@ -9,22 +9,14 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from orchestration.warehouse import schema
+from orchestration.embedded.testing import empty_warehouse
 
 sys.path.insert(0, str(Path(__file__).parent))
-
-DATABASES = ("raw", "ops", "staging", "intermediate", "pocm")
 
 
 @pytest.fixture
 def warehouse(clickhouse: Client) -> Iterator[Client]:
-    """An empty warehouse: every database of the platform is made anew and dropped afterwards."""
-    _drop(clickhouse)
-    schema.apply(clickhouse)
+    """An empty warehouse: every database of the platform is made anew before and after the test."""
+    empty_warehouse(clickhouse)
     yield clickhouse
-    _drop(clickhouse)
-
-
-def _drop(client: Client) -> None:
-    for database in DATABASES:
-        client.command(f"drop database if exists {database} sync")
+    empty_warehouse(clickhouse)

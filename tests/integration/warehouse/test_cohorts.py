@@ -13,8 +13,8 @@ from lake_writer import Event, write_load
 
 from lake.store import ObjectStore
 from orchestration.connections import object_store, warehouse
+from orchestration.embedded.testing import empty_warehouse
 from orchestration.settings import Settings
-from orchestration.warehouse import schema
 from orchestration.warehouse.dbt import prepare_manifest, run_dbt
 from orchestration.warehouse.raw import load_hours
 
@@ -98,16 +98,10 @@ class Shop:
         }
 
 
-def drop(client: Client) -> None:
-    for database in ("raw", "ops", "staging", "intermediate", "pocm"):
-        client.command(f"drop database if exists {database} sync")
-
-
 @pytest.fixture(scope="module")
 def shop(stack: Settings) -> Iterator[Shop]:
     client = warehouse(stack)
-    drop(client)
-    schema.apply(client)
+    empty_warehouse(client)
     prepare_manifest(stack)
     store = object_store(stack).for_bucket(f"test-{uuid.uuid4().hex[:12]}")
     store.ensure_bucket()
@@ -129,7 +123,7 @@ def shop(stack: Settings) -> Iterator[Shop]:
     run_dbt(stack, ["run", "--full-refresh", "--select", *MARTS])
     shop.look("whole")
     yield shop
-    drop(client)
+    empty_warehouse(client)
     client.close()
 
 

@@ -14,9 +14,13 @@ from lake_writer import Event, write_load
 from random_shop import deliveries
 
 import orchestration.warehouse.dbt as dbt_module
+from ingestion.contract import source_names
 from lake.store import ObjectStore
+from orchestration.connections import object_store
+from orchestration.connections import warehouse as connect
+from orchestration.embedded.testing import empty_warehouse
 from orchestration.settings import Settings
-from orchestration.warehouse.dbt import DbtError, prepare_manifest, project_fingerprint, run_dbt
+from orchestration.warehouse.dbt import DbtError, DbtResult, prepare_manifest, project_fingerprint, run_dbt
 from orchestration.warehouse.raw import load_hours
 
 pytestmark = pytest.mark.stack
@@ -51,27 +55,43 @@ def copied_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     yield project
 
 
+@pytest.fixture(scope="module")
+def built_shop(stack: Settings) -> Iterator[tuple[Client, DbtResult]]:
+    """A random shop with every model built and every data test run, for tests that only look at it."""
+    client, store = connect(stack), object_store(stack).for_bucket("built-shop")
+    store.ensure_bucket()
+    empty_warehouse(client)
+    load(client, store, deliveries(seed=5))
+    yield client, run_dbt(stack, ["build"])
+    client.close()
+
+
 def test_every_model_builds_and_every_data_test_passes_on_a_random_shop(
-    warehouse: Client, store: ObjectStore, stack: Settings
+    built_shop: tuple[Client, DbtResult],
 ) -> None:
-    load(warehouse, store, deliveries(seed=5))
-    result = run_dbt(stack, ["build"])
+    _, result = built_shop
     assert {node["status"] for node in result.results} == {"success", "pass"}
     assert sum(node["status"] == "pass" for node in result.results) > 50
 
 
-def test_every_unit_test_of_a_formula_passes(warehouse: Client, stack: Settings) -> None:
-    run_dbt(stack, ["run"])
+def test_every_unit_test_of_a_formula_passes(built_shop: tuple[Client, DbtResult], stack: Settings) -> None:
     result = run_dbt(stack, ["test", "--select", "test_type:unit"], unit_tests=True)
     assert {node["status"] for node in result.results} == {"pass"}
     assert len(result.results) >= 20
 
 
-def test_weeks_and_months_merge_exactly_from_days(
-    warehouse: Client, store: ObjectStore, stack: Settings
+def test_every_column_of_a_mart_says_in_clickhouse_what_it_means(
+    built_shop: tuple[Client, DbtResult],
 ) -> None:
-    load(warehouse, store, deliveries(seed=5))
-    run_dbt(stack, ["run"])
+    client, _ = built_shop
+    marts = ", ".join(f"'{name}'" for name in source_names())
+    silent = "select database, table, name from system.columns where comment = '' and database in"
+    assert rows(client, f"{silent} ({marts})") == []
+    assert rows(client, f"select count() > 100 from system.columns where database in ({marts})") == [(True,)]
+
+
+def test_weeks_and_months_merge_exactly_from_days(built_shop: tuple[Client, DbtResult]) -> None:
+    warehouse, _ = built_shop
     merged = rows(
         warehouse,
         "select tenant_id, toStartOfWeek(day, 1), currency, uniqExactMerge(purchasers_state) "

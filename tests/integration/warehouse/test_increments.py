@@ -13,8 +13,8 @@ from random_shop import deliveries
 
 from lake.manifest import Manifest
 from lake.store import ObjectStore
+from orchestration.embedded.testing import empty_warehouse
 from orchestration.settings import Settings
-from orchestration.warehouse import schema
 from orchestration.warehouse.dbt import run_dbt
 from orchestration.warehouse.raw import load_hours
 
@@ -78,9 +78,7 @@ def test_shuffled_increments_equal_one_full_build(
     increments = snapshot(warehouse)
     raw_increments = contents(warehouse, "raw", "events")
 
-    for database in ("raw", "intermediate", "pocm"):
-        warehouse.command(f"drop database {database} sync")
-    schema.apply(warehouse)
+    empty_warehouse(warehouse)
     load(warehouse, store, manifests)
     run_dbt(stack, ["run"])
     assert contents(warehouse, "raw", "events") == raw_increments

@@ -14,8 +14,8 @@ from lake_writer import Event, write_load
 from lake.store import ObjectStore
 from orchestration.connections import object_store
 from orchestration.connections import warehouse as connected
+from orchestration.embedded.testing import empty_warehouse
 from orchestration.settings import Settings
-from orchestration.warehouse import schema
 from orchestration.warehouse.dbt import run_dbt
 from orchestration.warehouse.raw import load_hours
 
@@ -93,18 +93,12 @@ def story(stack: Settings) -> Iterator[Story]:
     client = connected(stack)
     store = object_store(stack).for_bucket(f"test-{uuid.uuid4().hex[:12]}")
     store.ensure_bucket()
-    drop_everything(client)
-    schema.apply(client)
+    empty_warehouse(client)
     later = [told("therapy", "DEVICE_STATUS", "2026-10-07 10:00", status="ok")]
     loads = {"2026-11-20": history(), "2026-11-21": late_events(), "2026-11-22": later}
     yield Story(tuple(received(client, store, stack, day, events) for day, events in loads.items()))
-    drop_everything(client)
+    empty_warehouse(client)
     client.close()
-
-
-def drop_everything(client: Client) -> None:
-    for database in ("raw", "ops", "staging", "intermediate", "pocm"):
-        client.command(f"drop database if exists {database} sync")
 
 
 def received(

@@ -162,7 +162,8 @@ select
     countIf(severity = 'mild') as adverse_events_mild,
     countIf(severity = 'moderate') as adverse_events_moderate,
     countIf(severity = 'severe') as adverse_events_severe,
-    countIf(severity = 'fatal') as adverse_events_fatal
+    countIf(severity = 'fatal') as adverse_events_fatal,
+    countIf(fact = 'adverse event' and severity is null) as adverse_events_unknown
 from facts
 group by
     tenant_id,

@@ -27,6 +27,7 @@ counted as (
         sum(adverse_events_moderate) as adverse_events_moderate,
         sum(adverse_events_severe) as adverse_events_severe,
         sum(adverse_events_fatal) as adverse_events_fatal,
+        sum(adverse_events_unknown) as adverse_events_unknown,
         max(day) as last_day
     from days
     group by
@@ -46,6 +47,7 @@ select
     counted.adverse_events_moderate,
     counted.adverse_events_severe,
     counted.adverse_events_fatal,
+    counted.adverse_events_unknown,
     counted.last_day,
     batches.recalled_at,
     batches.is_recalled as recalled,
