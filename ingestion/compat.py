@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.codegen import CONTRACTS_FOLDER, entity_fields
-from ingestion.contract import Contract, ContractError, Source, WireFormat, load_sources
+from ingestion.contract import Contract, ContractError, PayloadParts, Source, WireFormat, load_sources
 from ingestion.schema_types import is_nullable, types_of
 
 
@@ -192,6 +192,37 @@ def _wire_changes(source: str, old: WireFormat, new: WireFormat) -> Iterator[Cha
             extends = after[: len(before)] == before and (column != "producer" or not before)
             message = f"{', '.join(before) or 'nothing'} became {', '.join(after) or 'nothing'}"
             yield Change(source, f"{where}.envelope.{column}", not extends, message)
+    if old.parts != new.parts:
+        yield from _parts_changes(source, f"{where}.envelope.payload", old.parts, new.parts)
+    for column in sorted(old.defaults.keys() | new.defaults.keys()):
+        told = old.defaults.get(column), new.defaults.get(column)
+        if told[0] != told[1]:
+            message = f"{told[0] or 'nothing'} became {told[1] or 'nothing'}"
+            yield Change(source, f"{where}.defaults.{column}", told[0] is not None, message)
+
+
+def _parts_changes(
+    source: str, where: str, old: PayloadParts | None, new: PayloadParts | None
+) -> Iterator[Change]:
+    """A further object or value only adds fields; every other change gives a field another name or place."""
+    if old is None or new is None:
+        told = "a path" if new is None else "objects and values"
+        yield Change(source, where, True, f"is {told} now")
+        return
+    for path in sorted(old.objects.keys() | new.objects.keys()):
+        before, after = old.objects.get(path), new.objects.get(path)
+        if before != after:
+            yield Change(source, f"{where}.objects.{path}", before is not None, _became(before, after))
+    for name in sorted(old.values.keys() | new.values.keys()):
+        was, is_now = old.values.get(name, ()), new.values.get(name, ())
+        if was != is_now:
+            yield Change(
+                source, f"{where}.values.{name}", is_now[: len(was)] != was, _became(was, is_now)
+            )
+
+
+def _became(before: object, after: object) -> str:
+    return f"{before if before is not None else 'nothing'} became {after if after is not None else 'nothing'}"
 
 
 # contracts

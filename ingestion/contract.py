@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,17 @@ class Contract:
 
 
 @dataclass(frozen=True)
+class PayloadParts:
+    """A payload that the wire spreads over several places."""
+
+    objects: Mapping[str, Mapping[str, str]]
+    """Dotted paths of the objects whose members are the payload's fields, each with the names that some of its
+    members get. Members without one keep their own; an object listed by itself is no member of the one around it."""
+    values: Mapping[str, tuple[str, ...]]
+    """Further fields to dotted paths; the first that is neither missing nor null wins."""
+
+
+@dataclass(frozen=True)
 class WireFormat:
     """One shape in which producers send the source's events."""
 
@@ -109,6 +120,10 @@ class WireFormat:
     `payload` is a path too (a JSON object, or a string that holds one); a path that starts with `payload.`
     goes on inside it. `user_id` becomes `user_key`. The paths of `producer` are joined with a slash.
     """
+    parts: PayloadParts | None = None
+    """What the payload is put together from, where it has no path of its own."""
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    """Envelope column to what it holds where no path has anything."""
 
 
 @dataclass(frozen=True)
@@ -262,8 +277,21 @@ def _fingerprint(files: list[Path]) -> str:
 
 
 def _wire_format(name: str, body: Mapping[str, Any]) -> WireFormat:
-    envelope = {column: _paths(value) for column, value in body["envelope"].items()}
-    return WireFormat(name, body["description"], tuple(body["detect"]), envelope)
+    columns = dict(body["envelope"])
+    parts = _payload_parts(columns.pop("payload")) if isinstance(columns["payload"], dict) else None
+    return WireFormat(
+        name,
+        body["description"],
+        tuple(body["detect"]),
+        {column: _paths(value) for column, value in columns.items()},
+        parts,
+        body.get("defaults", {}),
+    )
+
+
+def _payload_parts(body: Mapping[str, Any]) -> PayloadParts:
+    values = {name: _paths(value) for name, value in body.get("values", {}).items()}
+    return PayloadParts(body["objects"], values)
 
 
 def _paths(value: str | Sequence[str]) -> tuple[str, ...]:

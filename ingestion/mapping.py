@@ -85,11 +85,11 @@ class SourceMapping:
             for name, expression in rule.envelope.items():
                 kind = type_of(connection, relation, expression, f"{where}: envelope.{name}")
                 values[_path(wire, name)] = f"({rendered(expression, kind)})::varchar"
-            fields = []
+            fields = {}
             for name, expression in rule.payload.items():
                 kind = type_of(connection, relation, expression, f"{where}: payload.{name}")
-                fields.append(f"{literal(name)}, {rendered(expression, kind)}")
-            values[_path(wire, "payload")] = f"json_object({', '.join(fields)})"
+                fields[name] = rendered(expression, kind)
+            values |= _payload(wire, fields)
             cases.append(f"when {rule.when} then json_strip_nulls({_object(values)})::varchar")
         return f"case {' '.join(cases)} end"
 
@@ -175,6 +175,17 @@ def _path(wire: WireFormat, name: str) -> tuple[str, ...]:
         key for key, paths in wire.envelope.items() if any(not path.startswith(IN_PAYLOAD) for path in paths)
     )
     raise LoadError(f"the {wire.name} form has no place for {name}; valid: {valid}")
+
+
+def _payload(wire: WireFormat, fields: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    """Return where the wire has a payload's fields: one object, or the places that it is put together from."""
+    if wire.parts is None:
+        members = ", ".join(f"{literal(name)}, {sql}" for name, sql in fields.items())
+        return {_path(wire, "payload"): f"json_object({members})"}
+    first = tuple(next(iter(wire.parts.objects)).split("."))
+    apart = {name: tuple(paths[0].split(".")) for name, paths in wire.parts.values.items()}
+    placed = {apart.get(name, (*first, name)): sql for name, sql in fields.items()}
+    return placed if any(path[:-1] == first for path in placed) else {first: "json_object()"} | placed
 
 
 def _object(values: Mapping[tuple[str, ...], str]) -> str:
