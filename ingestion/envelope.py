@@ -73,7 +73,7 @@ class Envelope:
         contract (index into the source's contracts, or NULL).
         """
         blank = "chr(32) || chr(9) || chr(10) || chr(13)"
-        inner_object = f"is_inner and {is_object(f'ltrim(inner_text, {blank})')}"
+        inner_object = f"(is_inner and {is_object(f'ltrim(inner_text, {blank})')})"
         texts = ", ".join(f"{self._text(name)} as {_text_name(name)}" for name in TEXT_COLUMNS)
         plain = ", ".join(_text_name(name) for name in TEXT_COLUMNS)
         rows = "row_number, received_default, valid"
@@ -244,7 +244,8 @@ from {query} left join ({self._contracts()}) as known on known.name = event_type
         if not compiled:
             return ()
         found = " ".join(
-            f"when {index} then json_extract(line, {path_list(parts.paths)})::varchar[]" for index, parts in compiled
+            f"when {index} then json_extract(line, {path_list(parts.paths)})::varchar[]"
+            for index, parts in compiled
         )
         read = " ".join(f"when {index} then {parts.read('found')}" for index, parts in compiled)
         return (
@@ -285,7 +286,9 @@ from {query} left join ({self._contracts()}) as known on known.name = event_type
             present = [f"nullif({value}, '')" for value in values]
         for format_, wire in enumerate(self.source.wire_formats):
             if name in wire.defaults:
-                present.append(f"case when valid and format = {format_} then {literal(wire.defaults[name])} end")
+                present.append(
+                    f"case when valid and format = {format_} then {literal(wire.defaults[name])} end"
+                )
         return present[0] if len(present) == 1 else f"coalesce({', '.join(present)})"
 
     def _at(self, column: str) -> str:
