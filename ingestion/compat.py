@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.codegen import CONTRACTS_FOLDER, entity_fields
-from ingestion.contract import Contract, ContractError, PayloadParts, Source, WireFormat, load_sources
+from ingestion.contract import (
+    Contract,
+    ContractError,
+    Correlation,
+    PayloadParts,
+    Source,
+    WireFormat,
+    load_sources,
+)
 from ingestion.schema_types import is_nullable, types_of
 
 
@@ -156,16 +164,25 @@ def _tenant_changes(old: Source, new: Source) -> Iterator[Change]:
 
 def _correlation_changes(old: Source, new: Source) -> Iterator[Change]:
     for name in sorted(old.correlations.keys() | new.correlations.keys()):
-        before, after = old.correlations.get(name, ()), new.correlations.get(name, ())
-        if set(before) != set(after):
+        before, after = (of.correlations.get(name, Correlation(())) for of in (old, new))
+        if _named(before) != _named(after):
             # Raw holds the keys of what was loaded under the old paths only.
+            extends = not before.around_midnight and not after.around_midnight
             yield Change(
                 new.name,
                 f"correlations.{name}",
-                not set(before) <= set(after),
-                f"{', '.join(before) or 'nothing'} became {', '.join(after) or 'nothing'}: "
+                bool(before.paths) and not (extends and set(before.paths) <= set(after.paths)),
+                f"{_named(before)} became {_named(after)}: "
                 "received hours loaded before know it when they are loaded again",
             )
+
+
+def _named(correlation: Correlation) -> str:
+    """A correlation in words: the order of paths counts only where the first is taken."""
+    paths = correlation.paths if correlation.around_midnight else sorted(correlation.paths)
+    told = ", ".join(paths) or "nothing"
+    told += " around midnight" if correlation.around_midnight else ""
+    return told + (f" unless {correlation.unless}" if correlation.unless else "")
 
 
 def _pii_changes(old: Source, new: Source) -> Iterator[Change]:
@@ -216,9 +233,7 @@ def _parts_changes(
     for name in sorted(old.values.keys() | new.values.keys()):
         was, is_now = old.values.get(name, ()), new.values.get(name, ())
         if was != is_now:
-            yield Change(
-                source, f"{where}.values.{name}", is_now[: len(was)] != was, _became(was, is_now)
-            )
+            yield Change(source, f"{where}.values.{name}", is_now[: len(was)] != was, _became(was, is_now))
 
 
 def _became(before: object, after: object) -> str:

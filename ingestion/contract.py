@@ -136,6 +136,19 @@ class PiiRule:
 
 
 @dataclass(frozen=True)
+class Correlation:
+    """Where the key stands that ties events of different dates together."""
+
+    paths: tuple[str, ...]
+    """Envelope columns, or paths below `payload.`. Events that share a key under any of them belong together."""
+    around_midnight: bool = False
+    """Whether only events that are nearest to the same midnight belong together, for keys that live for months; their
+    key is then the first that is not null."""
+    unless: str | None = None
+    """An envelope column: events that have it are not tied this way."""
+
+
+@dataclass(frozen=True)
 class Source:
     """A source system: its wire formats, its contracts and the rules common to all its events."""
 
@@ -144,9 +157,8 @@ class Source:
     owner: str
     wire_formats: tuple[WireFormat, ...]
     contracts: tuple[Contract, ...]
-    correlations: Mapping[str, tuple[str, ...]]
-    """What ties events of different dates together, such as `order`, to where its key stands: envelope columns, or
-    paths below `payload.`. Events that share a key under any of the paths belong together."""
+    correlations: Mapping[str, Correlation]
+    """What ties events of different dates together, such as `order`, to where its key stands."""
     pii: Mapping[str, PiiRule]
     """Payload names that are personal wherever they turn up, declared or unknown, at any depth."""
     tenants: tuple[str, ...]
@@ -202,7 +214,7 @@ def load_source(name: str, root: Path = CONTRACTS_ROOT) -> Source:
         owner=header["owner"],
         wire_formats=tuple(_wire_format(key, value) for key, value in header["wire_formats"].items()),
         contracts=tuple(_contract(name, header["owner"], d, root) for d in bodies),
-        correlations={name: _paths(value) for name, value in header.get("correlations", {}).items()},
+        correlations={name: _correlation(value) for name, value in header.get("correlations", {}).items()},
         pii={key: PiiRule(rule["class"], rule["action"]) for key, rule in header.get("pii", {}).items()},
         tenants=tuple(header.get("tenants", ())),
         future_tolerance_minutes=header["future_tolerance_minutes"],
@@ -265,6 +277,12 @@ def _read(path: Path, root: Path) -> Document:
     if not isinstance(content, dict):
         raise ContractError(f"{path.relative_to(root)}: must be a mapping, is {type(content).__name__}")
     return Document(path.relative_to(root), content)
+
+
+def _correlation(declared: Any) -> Correlation:
+    if not isinstance(declared, dict):
+        return Correlation(_paths(declared))
+    return Correlation(_paths(declared["first_of"]), around_midnight=True, unless=declared.get("unless"))
 
 
 def _fingerprint(files: list[Path]) -> str:

@@ -216,8 +216,21 @@ def _lint_correlations(report: _Collector, correlations: Any) -> None:
     if not isinstance(correlations, dict):
         report.add("correlations", f"must map names to the paths of their keys, is {correlations!r}")
         return
-    for name, paths in correlations.items():
+    for name, declared in correlations.items():
         where = f"correlations.{name}"
+        columns = CORRELATION_COLUMNS
+        paths = declared
+        if isinstance(declared, dict):
+            _check_keys(report, where, declared, {"first_of": True, "around": True, "unless": False})
+            around, unless, paths = (declared.get(key) for key in ("around", "unless", "first_of"))
+            report.add_unless(around == "midnight", f"{where}.around", f"must be midnight, is {around!r}")
+            report.add_unless(
+                unless is None or unless in CORRELATION_COLUMNS,
+                f"{where}.unless",
+                _not_one_of(unless, sorted(CORRELATION_COLUMNS)),
+            )
+            # Of a key that lives for months, as a user's, only what happens around one midnight is tied together.
+            columns = columns | {"user_key"}
         valid_name = isinstance(name, str) and bool(_LOWER_NAME.fullmatch(name)) and name != OWN_DATE
         report.add_unless(
             valid_name, where, f"must be a word of [a-z][a-z0-9_]* and not {OWN_DATE}, is {name!r}"
@@ -229,9 +242,9 @@ def _lint_correlations(report: _Collector, correlations: Any) -> None:
         for path in listed:
             is_payload = path.startswith(PAYLOAD_PREFIX) and bool(_DOTTED.fullmatch(path))
             report.add_unless(
-                is_payload or path in CORRELATION_COLUMNS,
+                is_payload or path in columns,
                 where,
-                f"{path!r} holds no key; valid: {', '.join(sorted(CORRELATION_COLUMNS))}, {PAYLOAD_PREFIX}<field>",
+                f"{path!r} holds no key; valid: {', '.join(sorted(columns))}, {PAYLOAD_PREFIX}<field>",
             )
 
 
@@ -284,7 +297,8 @@ def _lint_payload_parts(report: _Collector, where: str, parts: Mapping[str, Any]
     objects, values = parts.get("objects"), parts.get("values", {})
     if not isinstance(objects, dict) or not objects or not isinstance(values, dict):
         report.add(
-            where, "must be {objects: {<dotted path>: {<wire name>: <field>}}, values: {<field>: <dotted path>}}"
+            where,
+            "must be {objects: {<dotted path>: {<wire name>: <field>}}, values: {<field>: <dotted path>}}",
         )
         return
     for path, names in objects.items():
@@ -294,7 +308,9 @@ def _lint_payload_parts(report: _Collector, where: str, parts: Mapping[str, Any]
             report.add(place, f"must map names on the wire to fields, {{}} for none; is {names!r}")
             continue
         twice = sorted({field for field in names.values() if list(names.values()).count(field) > 1})
-        report.add_unless(not twice, place, f"two names become {', '.join(twice)}: every event would repeat it")
+        report.add_unless(
+            not twice, place, f"two names become {', '.join(twice)}: every event would repeat it"
+        )
     for name, paths in values.items():
         report.add_unless(_is_name(name), f"{where}.values.{name}", f"{name!r} is no field name")
         _lint_paths(report, f"{where}.values.{name}", paths)
@@ -649,7 +665,8 @@ def _lint_correlated_fields(header: Document, documents: Sequence[Document]) -> 
     correlations: Mapping[str, Any] = header.content.get("correlations", {})
     return [
         Problem(header.path, f"correlations.{name}", f"no event has the text field {path}")
-        for name, paths in correlations.items()
+        for name, declared in correlations.items()
+        for paths in [declared.get("first_of", []) if isinstance(declared, dict) else declared]
         for path in ([paths] if isinstance(paths, str) else paths)
         if path.startswith(PAYLOAD_PREFIX) and path not in fields
     ]
