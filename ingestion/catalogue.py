@@ -61,7 +61,9 @@ def _wire_format(wire: WireFormat) -> str:
         (f"`{column}`", (" / " if column == "producer" else ", else ").join(f"`{path}`" for path in paths))
         for column, paths in wire.envelope.items()
     ]
-    rows += [(f"`{column}`", f"`{value}` where nothing else is given") for column, value in wire.defaults.items()]
+    rows += [
+        (f"`{column}`", f"`{value}` where nothing else is given") for column, value in wire.defaults.items()
+    ]
     if wire.parts is not None:
         rows += list(_part_rows(wire.parts))
     head = f"### {wire.name}\n\n{wire.description} Recognised by its keys {keys}.\n\n"

@@ -101,5 +101,3 @@ def _apart(read: str, value: str, names: Mapping[str, str], own: Mapping[str, in
         pairs = f"list_filter({pairs}, lambda m: case m[1] {given} else true end)"
     written = f"list_transform({pairs}, lambda m: to_json({key})::varchar || ':' || m[2])"
     return f"array_to_string({written}, ',')"
-
-

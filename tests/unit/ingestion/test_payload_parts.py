@@ -1,4 +1,4 @@
-"""Payloads that the wire spreads over several places: the SQL puts them together as the plain reading of the rule does."""
+"""Payloads that the wire spreads over several places are put together in SQL as the rule says."""
 
 from __future__ import annotations
 
@@ -30,9 +30,21 @@ EVENT = {
     "context": {"organizerId": "o1"},
 }
 KEYS = st.sampled_from(
-    ["page", "userAgent", "user_agent", "eventId", "source", "organizerId", "customProperties", 'u"serAgent', "é\n"]
+    [
+        "page",
+        "userAgent",
+        "user_agent",
+        "eventId",
+        "source",
+        "organizerId",
+        "customProperties",
+        'u"serAgent',
+        "é\n",
+    ]
 )
-SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(['"userAgent":', "{", "\\", "a,b", ""])
+SCALARS = (
+    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(['"userAgent":', "{", "\\", "a,b", ""])
+)
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=2),
@@ -84,11 +96,18 @@ def _pairs(value: Any) -> Any:
     return [_pairs(sub) for sub in value] if isinstance(value, list | tuple) else value
 
 
-def test_fields_get_their_names_and_unknown_ones_keep_their_own(connection: duckdb.DuckDBPyConnection) -> None:
+def test_fields_get_their_names_and_unknown_ones_keep_their_own(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
     event = {
         **EVENT,
         "eventName": "x",
-        "properties": {"page": "/", "userAgent": "q", "mood": 1, "customProperties": {"plan": {"userAgent": 2}}},
+        "properties": {
+            "page": "/",
+            "userAgent": "q",
+            "mood": 1,
+            "customProperties": {"plan": {"userAgent": 2}},
+        },
         "context": {"organizerId": "o1", "eventId": "t1"},
     }
     ((text, _),) = payload(connection, event)
@@ -116,4 +135,6 @@ def test_a_key_that_stands_twice_on_the_wire_still_does(connection: duckdb.DuckD
 
 def test_an_event_without_an_organizer_belongs_to_the_platform(connection: duckdb.DuckDBPyConnection) -> None:
     line = json.dumps({**EVENT, "context": {"organizerId": None}})
-    assert connection.execute(f"select tenant_id from {RELATION}", {"lines": [line]}).fetchall() == [("bilten",)]
+    assert connection.execute(f"select tenant_id from {RELATION}", {"lines": [line]}).fetchall() == [
+        ("bilten",)
+    ]
