@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ingestion.contract import Contract, Field, PiiRule, Source, WireFormat
+from ingestion.contract import Contract, Field, PayloadParts, PiiRule, Source, WireFormat
 from ingestion.contract_example import example_json
 from ingestion.schema_types import is_nullable, types_of
 
@@ -61,8 +61,21 @@ def _wire_format(wire: WireFormat) -> str:
         (f"`{column}`", (" / " if column == "producer" else ", else ").join(f"`{path}`" for path in paths))
         for column, paths in wire.envelope.items()
     ]
+    rows += [
+        (f"`{column}`", f"`{value}` where nothing else is given") for column, value in wire.defaults.items()
+    ]
+    if wire.parts is not None:
+        rows += list(_part_rows(wire.parts))
     head = f"### {wire.name}\n\n{wire.description} Recognised by its keys {keys}.\n\n"
     return head + _table(("envelope", "from"), rows)
+
+
+def _part_rows(parts: PayloadParts) -> Iterator[tuple[str, str]]:
+    for path, names in parts.objects.items():
+        renamed = ", ".join(f"`{wire}` as `{name}`" for wire, name in names.items())
+        yield "`payload`", f"the members of `{path}`" + (f"; {renamed}" if renamed else "")
+    for name, paths in parts.values.items():
+        yield f"`payload.{name}`", ", else ".join(f"`{path}`" for path in paths)
 
 
 def _pii(rules: Mapping[str, PiiRule]) -> str:

@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.codegen import CONTRACTS_FOLDER, entity_fields
-from ingestion.contract import Contract, ContractError, Source, WireFormat, load_sources
+from ingestion.contract import (
+    Contract,
+    ContractError,
+    Correlation,
+    PayloadParts,
+    Source,
+    WireFormat,
+    load_sources,
+)
 from ingestion.schema_types import is_nullable, types_of
 
 
@@ -156,16 +164,25 @@ def _tenant_changes(old: Source, new: Source) -> Iterator[Change]:
 
 def _correlation_changes(old: Source, new: Source) -> Iterator[Change]:
     for name in sorted(old.correlations.keys() | new.correlations.keys()):
-        before, after = old.correlations.get(name, ()), new.correlations.get(name, ())
-        if set(before) != set(after):
+        before, after = (of.correlations.get(name, Correlation(())) for of in (old, new))
+        if _named(before) != _named(after):
             # Raw holds the keys of what was loaded under the old paths only.
+            extends = not before.around_midnight and not after.around_midnight
             yield Change(
                 new.name,
                 f"correlations.{name}",
-                not set(before) <= set(after),
-                f"{', '.join(before) or 'nothing'} became {', '.join(after) or 'nothing'}: "
+                bool(before.paths) and not (extends and set(before.paths) <= set(after.paths)),
+                f"{_named(before)} became {_named(after)}: "
                 "received hours loaded before know it when they are loaded again",
             )
+
+
+def _named(correlation: Correlation) -> str:
+    """A correlation in words: the order of paths counts only where the first is taken."""
+    paths = correlation.paths if correlation.around_midnight else sorted(correlation.paths)
+    told = ", ".join(paths) or "nothing"
+    told += " around midnight" if correlation.around_midnight else ""
+    return told + (f" unless {correlation.unless}" if correlation.unless else "")
 
 
 def _pii_changes(old: Source, new: Source) -> Iterator[Change]:
@@ -192,6 +209,35 @@ def _wire_changes(source: str, old: WireFormat, new: WireFormat) -> Iterator[Cha
             extends = after[: len(before)] == before and (column != "producer" or not before)
             message = f"{', '.join(before) or 'nothing'} became {', '.join(after) or 'nothing'}"
             yield Change(source, f"{where}.envelope.{column}", not extends, message)
+    if old.parts != new.parts:
+        yield from _parts_changes(source, f"{where}.envelope.payload", old.parts, new.parts)
+    for column in sorted(old.defaults.keys() | new.defaults.keys()):
+        told = old.defaults.get(column), new.defaults.get(column)
+        if told[0] != told[1]:
+            message = f"{told[0] or 'nothing'} became {told[1] or 'nothing'}"
+            yield Change(source, f"{where}.defaults.{column}", told[0] is not None, message)
+
+
+def _parts_changes(
+    source: str, where: str, old: PayloadParts | None, new: PayloadParts | None
+) -> Iterator[Change]:
+    """A further object or value only adds fields; every other change gives a field another name or place."""
+    if old is None or new is None:
+        told = "a path" if new is None else "objects and values"
+        yield Change(source, where, True, f"is {told} now")
+        return
+    for path in sorted(old.objects.keys() | new.objects.keys()):
+        before, after = old.objects.get(path), new.objects.get(path)
+        if before != after:
+            yield Change(source, f"{where}.objects.{path}", before is not None, _became(before, after))
+    for name in sorted(old.values.keys() | new.values.keys()):
+        was, is_now = old.values.get(name, ()), new.values.get(name, ())
+        if was != is_now:
+            yield Change(source, f"{where}.values.{name}", is_now[: len(was)] != was, _became(was, is_now))
+
+
+def _became(before: object, after: object) -> str:
+    return f"{before if before is not None else 'nothing'} became {after if after is not None else 'nothing'}"
 
 
 # contracts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,17 @@ class Contract:
 
 
 @dataclass(frozen=True)
+class PayloadParts:
+    """A payload that the wire spreads over several places."""
+
+    objects: Mapping[str, Mapping[str, str]]
+    """Dotted paths of the objects whose members are the payload's fields, each with the names that some of its
+    members get. Members without one keep their own; an object listed by itself is no member of the one around it."""
+    values: Mapping[str, tuple[str, ...]]
+    """Further fields to dotted paths; the first that is neither missing nor null wins."""
+
+
+@dataclass(frozen=True)
 class WireFormat:
     """One shape in which producers send the source's events."""
 
@@ -109,6 +120,10 @@ class WireFormat:
     `payload` is a path too (a JSON object, or a string that holds one); a path that starts with `payload.`
     goes on inside it. `user_id` becomes `user_key`. The paths of `producer` are joined with a slash.
     """
+    parts: PayloadParts | None = None
+    """What the payload is put together from, where it has no path of its own."""
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    """Envelope column to what it holds where no path has anything."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +136,19 @@ class PiiRule:
 
 
 @dataclass(frozen=True)
+class Correlation:
+    """Where the key stands that ties events of different dates together."""
+
+    paths: tuple[str, ...]
+    """Envelope columns, or paths below `payload.`. Events that share a key under any of them belong together."""
+    around_midnight: bool = False
+    """Whether only events that are nearest to the same midnight belong together, for keys that live for months; their
+    key is then the first that is not null."""
+    unless: str | None = None
+    """An envelope column: events that have it are not tied this way."""
+
+
+@dataclass(frozen=True)
 class Source:
     """A source system: its wire formats, its contracts and the rules common to all its events."""
 
@@ -129,9 +157,8 @@ class Source:
     owner: str
     wire_formats: tuple[WireFormat, ...]
     contracts: tuple[Contract, ...]
-    correlations: Mapping[str, tuple[str, ...]]
-    """What ties events of different dates together, such as `order`, to where its key stands: envelope columns, or
-    paths below `payload.`. Events that share a key under any of the paths belong together."""
+    correlations: Mapping[str, Correlation]
+    """What ties events of different dates together, such as `order`, to where its key stands."""
     pii: Mapping[str, PiiRule]
     """Payload names that are personal wherever they turn up, declared or unknown, at any depth."""
     tenants: tuple[str, ...]
@@ -187,7 +214,7 @@ def load_source(name: str, root: Path = CONTRACTS_ROOT) -> Source:
         owner=header["owner"],
         wire_formats=tuple(_wire_format(key, value) for key, value in header["wire_formats"].items()),
         contracts=tuple(_contract(name, header["owner"], d, root) for d in bodies),
-        correlations={name: _paths(value) for name, value in header.get("correlations", {}).items()},
+        correlations={name: _correlation(value) for name, value in header.get("correlations", {}).items()},
         pii={key: PiiRule(rule["class"], rule["action"]) for key, rule in header.get("pii", {}).items()},
         tenants=tuple(header.get("tenants", ())),
         future_tolerance_minutes=header["future_tolerance_minutes"],
@@ -252,6 +279,12 @@ def _read(path: Path, root: Path) -> Document:
     return Document(path.relative_to(root), content)
 
 
+def _correlation(declared: Any) -> Correlation:
+    if not isinstance(declared, dict):
+        return Correlation(_paths(declared))
+    return Correlation(_paths(declared["first_of"]), around_midnight=True, unless=declared.get("unless"))
+
+
 def _fingerprint(files: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
@@ -262,8 +295,21 @@ def _fingerprint(files: list[Path]) -> str:
 
 
 def _wire_format(name: str, body: Mapping[str, Any]) -> WireFormat:
-    envelope = {column: _paths(value) for column, value in body["envelope"].items()}
-    return WireFormat(name, body["description"], tuple(body["detect"]), envelope)
+    columns = dict(body["envelope"])
+    parts = _payload_parts(columns.pop("payload")) if isinstance(columns["payload"], dict) else None
+    return WireFormat(
+        name,
+        body["description"],
+        tuple(body["detect"]),
+        {column: _paths(value) for column, value in columns.items()},
+        parts,
+        body.get("defaults", {}),
+    )
+
+
+def _payload_parts(body: Mapping[str, Any]) -> PayloadParts:
+    values = {name: _paths(value) for name, value in body.get("values", {}).items()}
+    return PayloadParts(body["objects"], values)
 
 
 def _paths(value: str | Sequence[str]) -> tuple[str, ...]:

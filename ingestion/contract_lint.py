@@ -61,6 +61,8 @@ ENVELOPE_KEYS: Mapping[str, bool] = {
 }
 """What a wire format maps, and whether it must."""
 
+DEFAULT_COLUMNS = ("tenant_id", "contract_version", "producer")
+"""Envelope columns that a wire format may give one value for all events that bring none."""
 CORRELATION_COLUMNS = frozenset({"session_id", "device_id", "order_id", "trace_id"})
 """Envelope columns that a payload may carry too: the same identifier."""
 PAYLOAD_PREFIX = "payload."
@@ -214,8 +216,21 @@ def _lint_correlations(report: _Collector, correlations: Any) -> None:
     if not isinstance(correlations, dict):
         report.add("correlations", f"must map names to the paths of their keys, is {correlations!r}")
         return
-    for name, paths in correlations.items():
+    for name, declared in correlations.items():
         where = f"correlations.{name}"
+        columns = CORRELATION_COLUMNS
+        paths = declared
+        if isinstance(declared, dict):
+            _check_keys(report, where, declared, {"first_of": True, "around": True, "unless": False})
+            around, unless, paths = (declared.get(key) for key in ("around", "unless", "first_of"))
+            report.add_unless(around == "midnight", f"{where}.around", f"must be midnight, is {around!r}")
+            report.add_unless(
+                unless is None or unless in CORRELATION_COLUMNS,
+                f"{where}.unless",
+                _not_one_of(unless, sorted(CORRELATION_COLUMNS)),
+            )
+            # Of a key that lives for months, as a user's, only what happens around one midnight is tied together.
+            columns = columns | {"user_key"}
         valid_name = isinstance(name, str) and bool(_LOWER_NAME.fullmatch(name)) and name != OWN_DATE
         report.add_unless(
             valid_name, where, f"must be a word of [a-z][a-z0-9_]* and not {OWN_DATE}, is {name!r}"
@@ -227,9 +242,9 @@ def _lint_correlations(report: _Collector, correlations: Any) -> None:
         for path in listed:
             is_payload = path.startswith(PAYLOAD_PREFIX) and bool(_DOTTED.fullmatch(path))
             report.add_unless(
-                is_payload or path in CORRELATION_COLUMNS,
+                is_payload or path in columns,
                 where,
-                f"{path!r} holds no key; valid: {', '.join(sorted(CORRELATION_COLUMNS))}, {PAYLOAD_PREFIX}<field>",
+                f"{path!r} holds no key; valid: {', '.join(sorted(columns))}, {PAYLOAD_PREFIX}<field>",
             )
 
 
@@ -250,7 +265,8 @@ def _lint_wire_format(report: _Collector, where: str, body: Any) -> None:
     if not isinstance(body, dict):
         report.add(where, f"must be {{description, detect, envelope}}, is {body!r}")
         return
-    _check_keys(report, where, body, {"description": True, "detect": True, "envelope": True})
+    keys = {"description": True, "detect": True, "envelope": True, "defaults": False}
+    _check_keys(report, where, body, keys)
     detect = body.get("detect")
     report.add_unless(
         _is_text_list(detect) and bool(detect),
@@ -262,12 +278,64 @@ def _lint_wire_format(report: _Collector, where: str, body: Any) -> None:
         report.add(f"{where}.envelope", f"must map envelope columns to paths, is {envelope!r}")
         return
     _check_keys(report, f"{where}.envelope", envelope, ENVELOPE_KEYS)
+    is_spread = isinstance(envelope.get("payload"), dict)
     for column, paths in envelope.items():
-        listed = [paths] if isinstance(paths, str) else paths
-        valid = _is_text_list(listed) and bool(listed) and all(_DOTTED.fullmatch(path) for path in listed)
-        report.add_unless(
-            valid, f"{where}.envelope.{column}", f"must be a dotted path or a list of them, is {paths!r}"
+        if column == "payload" and is_spread:
+            _lint_payload_parts(report, f"{where}.envelope.payload", paths)
+        elif _lint_paths(report, f"{where}.envelope.{column}", paths) and is_spread:
+            inside = [path for path in _listed(paths) if path.startswith(PAYLOAD_PREFIX)]
+            report.add_unless(
+                not inside,
+                f"{where}.envelope.{column}",
+                f"{', '.join(inside)} goes on inside a payload that is put together: name the path on the wire",
+            )
+    _lint_defaults(report, f"{where}.defaults", body.get("defaults", {}))
+
+
+def _lint_payload_parts(report: _Collector, where: str, parts: Mapping[str, Any]) -> None:
+    _check_keys(report, where, parts, {"objects": True, "values": False})
+    objects, values = parts.get("objects"), parts.get("values", {})
+    if not isinstance(objects, dict) or not objects or not isinstance(values, dict):
+        report.add(
+            where,
+            "must be {objects: {<dotted path>: {<wire name>: <field>}}, values: {<field>: <dotted path>}}",
         )
+        return
+    for path, names in objects.items():
+        place = f"{where}.objects.{path}"
+        report.add_unless(isinstance(path, str) and bool(_DOTTED.fullmatch(path)), place, "is no dotted path")
+        if not isinstance(names, dict) or not all(_is_name(n) for n in (*names, *names.values())):
+            report.add(place, f"must map names on the wire to fields, {{}} for none; is {names!r}")
+            continue
+        twice = sorted({field for field in names.values() if list(names.values()).count(field) > 1})
+        report.add_unless(
+            not twice, place, f"two names become {', '.join(twice)}: every event would repeat it"
+        )
+    for name, paths in values.items():
+        report.add_unless(_is_name(name), f"{where}.values.{name}", f"{name!r} is no field name")
+        _lint_paths(report, f"{where}.values.{name}", paths)
+
+
+def _lint_defaults(report: _Collector, where: str, defaults: Any) -> None:
+    if not isinstance(defaults, dict):
+        report.add(where, f"must map envelope columns to texts, is {defaults!r}")
+        return
+    for column, value in defaults.items():
+        report.add_unless(
+            column in DEFAULT_COLUMNS, f"{where}.{column}", _not_one_of(column, DEFAULT_COLUMNS)
+        )
+        report.add_unless(_is_text(value), f"{where}.{column}", f"must be a text, is {value!r}")
+
+
+def _lint_paths(report: _Collector, where: str, paths: Any) -> bool:
+    listed = _listed(paths)
+    valid = _is_text_list(listed) and bool(listed) and all(_DOTTED.fullmatch(path) for path in listed)
+    report.add_unless(valid, where, f"must be a dotted path or a list of them, is {paths!r}")
+    return valid
+
+
+def _listed(paths: Any) -> Any:
+    return [paths] if isinstance(paths, str) else paths
 
 
 # one contract
@@ -597,7 +665,8 @@ def _lint_correlated_fields(header: Document, documents: Sequence[Document]) -> 
     correlations: Mapping[str, Any] = header.content.get("correlations", {})
     return [
         Problem(header.path, f"correlations.{name}", f"no event has the text field {path}")
-        for name, paths in correlations.items()
+        for name, declared in correlations.items()
+        for paths in [declared.get("first_of", []) if isinstance(declared, dict) else declared]
         for path in ([paths] if isinstance(paths, str) else paths)
         if path.startswith(PAYLOAD_PREFIX) and path not in fields
     ]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ingestion.compile import Rule
 from ingestion.contract import Source
+from ingestion.payload_parts import CompiledParts, compile_parts
 from ingestion.schema_types import DATE_TIME_PATTERN
 from ingestion.sql import is_object, is_text, json_path, lenient, literal, literals, path_list
 
@@ -61,6 +62,8 @@ class Envelope:
     """What follows in `e`."""
     inner_names: tuple[tuple[str, ...], ...]
     """What `q` holds, in order: paths inside a payload that the slots could not see."""
+    parts: tuple[CompiledParts | None, ...]
+    """Per format: what its payload is put together from; None where it has a path."""
 
     def relation(self, lines: str) -> str:
         """Return a query over `lines` (a table or a query in parentheses) that yields the envelope.
@@ -70,7 +73,7 @@ class Envelope:
         contract (index into the source's contracts, or NULL).
         """
         blank = "chr(32) || chr(9) || chr(10) || chr(13)"
-        inner_object = f"is_inner and {is_object(f'ltrim(inner_text, {blank})')}"
+        inner_object = f"(is_inner and {is_object(f'ltrim(inner_text, {blank})')})"
         texts = ", ".join(f"{self._text(name)} as {_text_name(name)}" for name in TEXT_COLUMNS)
         plain = ", ".join(_text_name(name) for name in TEXT_COLUMNS)
         rows = "row_number, received_default, valid"
@@ -81,6 +84,7 @@ class Envelope:
             f"*, try({self._extract('guess')}) as guessed",
             f"*, guessed is not null and not {lenient('line')} as valid, {self._format()} as format",
             f"*, case when not valid then null when format = guess then guessed else {self._extract('format')} end as e",
+            *self._reading_parts(rows),
             f"{rows}, e, format, {self._payload()} as p",
             f"*, case when {is_text('p')} then json_extract_string(p, '$') end as inner_text",
             f"*, inner_text is not null and {strictly_valid('inner_text')} as is_inner",
@@ -95,8 +99,7 @@ class Envelope:
                     when {is_text("p")} and not is_inner then 'json_invalid'
                     when not {inner_object} then 'field_type'
                 end as payload_fault""",
-            f"*, case when is_inner or {self._at(PAYLOAD)} is null "
-            f"then json_extract_string(payload, {path_list(self.inner_names)}) end as q",
+            f"*, {self._inner()} as q",
             f"{rows}, payload, payload_fault, {texts}",
             f"*, {moment('occurred_text')} as occurred_moment, {moment('received_text')} as received_moment, "
             f"{_major('contract_version')} as wire_major",
@@ -220,13 +223,44 @@ from {query} left join ({self._contracts()}) as known on known.name = event_type
         known = self._at(PAYLOAD)
         cases = []
         for index, wire in enumerate(self.source.wire_formats):
+            parts = self.parts[index]
+            if parts is not None:
+                cases.append(f"when {index} then {parts.payload('read')}")
+                continue
             tries = [
                 f"nullif(json_extract(line, {literal(json_path(path.split('.')))})::varchar, 'null')"
                 for path in wire.envelope["payload"]
             ]
             cases.append(f"when {index} then coalesce({', '.join(tries)}, null)")
         is_plain = f"{is_object(known)} and contains({known}, '\"') and not contains(line, '\\')"
+        spread = [str(index) for index, parts in enumerate(self.parts) if parts is not None]
+        if spread:
+            is_plain = f"format not in ({', '.join(spread)}) and {is_plain}"
         return f"case when not valid then null when {is_plain} then {known} else case format {' '.join(cases)} end end"
+
+    def _reading_parts(self, rows: str) -> tuple[str, ...]:
+        """SQL of the steps that read the places of payloads that are put together; none where there are none."""
+        compiled = [(index, parts) for index, parts in enumerate(self.parts) if parts is not None]
+        if not compiled:
+            return ()
+        found = " ".join(
+            f"when {index} then json_extract(line, {path_list(parts.paths)})::varchar[]"
+            for index, parts in compiled
+        )
+        read = " ".join(f"when {index} then {parts.read('found')}" for index, parts in compiled)
+        return (
+            f"{rows}, line, e, format, case when valid then case format {found} end end as found",
+            f"*, case format {read} end as read",
+        )
+
+    def _inner(self) -> str:
+        """SQL of the list `q`."""
+        if not self.inner_names:
+            return "null::varchar[]"
+        return (
+            f"case when is_inner or {self._at(PAYLOAD)} is null "
+            f"then json_extract_string(payload, {path_list(self.inner_names)}) end"
+        )
 
     def _text(self, name: str) -> str:
         """SQL of an envelope column, empty texts as NULL."""
@@ -247,8 +281,14 @@ from {query} left join ({self._contracts()}) as known on known.name = event_type
         if not values:
             return "null::varchar"
         if name == "producer":
-            return f"nullif(concat_ws('/', {', '.join(values)}), '')"
-        present = [f"nullif({value}, '')" for value in values]
+            present = [f"nullif(concat_ws('/', {', '.join(values)}), '')"]
+        else:
+            present = [f"nullif({value}, '')" for value in values]
+        for format_, wire in enumerate(self.source.wire_formats):
+            if name in wire.defaults:
+                present.append(
+                    f"case when valid and format = {format_} then {literal(wire.defaults[name])} end"
+                )
         return present[0] if len(present) == 1 else f"coalesce({', '.join(present)})"
 
     def _at(self, column: str) -> str:
@@ -278,7 +318,8 @@ def compile_envelope(source: Source) -> Envelope:
                     path = (*wire.envelope[PAYLOAD][0].split("."), *path[1:])
                 paths.append(path)
             slots.append(Slot(column, tuple(paths), inner))
-    return Envelope(source, detected, tuple(slots), tuple(inner_names) or (NO_PATH,))
+    parts = tuple(compile_parts(wire.parts) if wire.parts is not None else None for wire in formats)
+    return Envelope(source, detected, tuple(slots), tuple(inner_names), parts)
 
 
 def strictly_valid(text: str) -> str:

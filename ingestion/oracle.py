@@ -29,7 +29,7 @@ from ingestion.schema_types import (
 )
 
 if TYPE_CHECKING:
-    from ingestion.contract import Contract
+    from ingestion.contract import Contract, PayloadParts
 
 
 class NotJsonError(ValueError):
@@ -98,6 +98,49 @@ def violations(contract: Contract, payload: Any) -> set[tuple[str, str]]:
     if sum(any(isinstance(value, dict | list) for value in level) for level in levels) > DEPTH_LIMIT:
         found.add(("field_format", "payload"))
     return found
+
+
+def assembled(parts: PayloadParts, event: Mapping[str, Any]) -> tuple[list[tuple[str, Any]], str | None]:
+    """Put together a payload that the wire spreads over several places.
+
+    Args:
+        parts: the places of one wire format.
+        event: a parsed event in it.
+
+    Returns:
+        The payload's members, in no particular order and with repeated names; and the quarantine code of a payload
+        that cannot be put together, or None.
+    """
+    objects: dict[str, Any] = {}
+    for path in parts.objects:
+        found = _found(event, path)
+        if isinstance(found, str):
+            try:
+                found = parse(found)
+            except NotJsonError:
+                return [], "json_invalid"
+        if found is not None and not isinstance(found, dict):
+            return [], "field_type"
+        if found is not None:
+            objects[path] = found
+    if not objects:
+        return [], "envelope_missing"
+    members = [
+        (names.get(key, key), value)
+        for path, names in parts.objects.items()
+        for key, value in objects.get(path, {}).items()
+        if f"{path}.{key}" not in objects
+    ]
+    for name, paths in parts.values.items():
+        given = [value for path in paths if (value := _found(event, path)) is not None]
+        members += [(name, value) for value in given[:1]]
+    return members, None
+
+
+def _found(event: Any, path: str) -> Any:
+    for key in path.split("."):
+        event = event.get(key) if isinstance(event, dict) else None
+    return event
 
 
 def _levels(payload: Any) -> Iterator[list[Any]]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from ingestion.contract import Source
+from ingestion.contract import Correlation, Source
 from ingestion.contract_lint import CORRELATION_COLUMNS, OWN_DATE, PAYLOAD_PREFIX
 from lake.manifest import FileEntry, Manifest
 from lake.paths import Kind
@@ -326,7 +326,7 @@ class RawLoad:
     @property
     def _affected(self) -> str:
         """Rows that this batch adds, takes away or flags; those of other hours count for all its hours."""
-        columns = ", ".join(("tenant_id", "occurred_at", *sorted(CORRELATION_COLUMNS), "payload"))
+        columns = ", ".join(("tenant_id", "occurred_at", "user_key", *sorted(CORRELATION_COLUMNS), "payload"))
         hours = sql.moments(self.lake.hours)
         return f"""
             select received_hour, {columns} from {self.flagged} where received_hour in ({hours})
@@ -347,9 +347,9 @@ class RawLoad:
     def _append_links(self) -> None:
         """Index the dates of correlation keys, and which dates they tie together."""
         pairs = ", ".join(
-            f"CAST(({sql.text(via)}, {_key(path)}), 'Tuple(String, Nullable(String))')"
-            for via, paths in self.lake.source.correlations.items()
-            for path in paths
+            f"CAST(({sql.text(via)}, {key}), 'Tuple(String, Nullable(String))')"
+            for via, correlation in self.lake.source.correlations.items()
+            for key in _keys(correlation)
         )
         self._run(f"""
             create table {self.links} (
@@ -454,6 +454,17 @@ class RawLoad:
         ]
         if replacements:
             self._run(f"alter table {table} {', '.join(replacements)}")
+
+
+def _keys(correlation: Correlation) -> list[str]:
+    """Return the SQL of every key that an event has by a correlation."""
+    keys = [_key(path) for path in correlation.paths]
+    if correlation.around_midnight:
+        nearest = "toString(toDate(occurred_at + interval 12 hour))"
+        keys = [f"concat(coalesce({', '.join(keys)}), ' ', {nearest})"]
+    if correlation.unless:
+        keys = [f"if({correlation.unless} is null, {key}, null)" for key in keys]
+    return keys
 
 
 def _key(path: str) -> str:

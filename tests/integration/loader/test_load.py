@@ -121,6 +121,14 @@ def test_the_first_accepted_delivery_wins_and_a_rejected_one_takes_no_key(
     assert manifest.counts == Counts(read=3, accepted=1, duplicate=1, quarantined=1)
 
 
+@pytest.mark.parametrize("data", [[], 5, True, "[]", "5"])
+def test_a_payload_that_is_no_object_is_quarantined(loading: Loader, tmp_path: Path, data: object) -> None:
+    manifest = loading(ndjson(tmp_path / "a.ndjson", [viewed(1) | {"data": data}, viewed(2)])).manifest
+
+    assert manifest.counts == Counts(read=2, accepted=1, duplicate=0, quarantined=1)
+    assert manifest.codes == {"field_type": 1}
+
+
 def test_a_duplicates_other_key_blocks_later_rows_too(loading: Loader, tmp_path: Path) -> None:
     events = [
         viewed(1),

@@ -225,6 +225,17 @@ def test_a_removed_correlation_breaks(folder: ContractFolder) -> None:
     assert [told.split(":")[0] for told in found[True]] == ["correlations.order"]
 
 
+def test_a_correlation_around_midnight_that_is_tied_in_another_way_breaks(folder: ContractFolder) -> None:
+    visit = {"first_of": ["user_key", "device_id"], "around": "midnight", "unless": "session_id"}
+    folder.source["correlations"] = {"visit": visit}
+    found = changes(folder, lambda f: f.source["correlations"]["visit"]["first_of"].reverse())
+    assert found[True] == [
+        "correlations.visit: user_key, device_id around midnight unless session_id became "
+        "device_id, user_key around midnight unless session_id: received hours loaded before know it when they are "
+        "loaded again"
+    ]
+
+
 def test_a_removed_alias_breaks(folder: ContractFolder) -> None:
     folder.paid["x-aliases"] = ["PAYED"]
     assert changes(folder, lambda f: f.paid.pop("x-aliases"))[True] == ["PAID.v1: the alias PAYED is removed"]

@@ -297,6 +297,25 @@ def _extra(**schema: Any) -> Bend:
             "correlations.attempt: no event has the text field payload.attempt",
             id="correlation by a number",
         ),
+        pytest.param(
+            lambda f: f.source.update(correlations={"visit": {"first_of": ["user_key"], "around": "noon"}}),
+            "correlations.visit.around: must be midnight, is 'noon'",
+            id="correlation around another time",
+        ),
+        pytest.param(
+            lambda f: f.source.update(
+                correlations={"visit": {"first_of": "user_key", "around": "midnight", "unless": "payload"}}
+            ),
+            "correlations.visit.unless: 'payload' is not supported; valid: device_id, order_id, session_id, trace_id",
+            id="correlation unless there is something that is no key",
+        ),
+        pytest.param(
+            lambda f: f.source.update(
+                correlations={"visit": {"first_of": ["payload.visitor"], "around": "midnight"}}
+            ),
+            "correlations.visit: no event has the text field payload.visitor",
+            id="correlation around midnight by a field of no event",
+        ),
     ],
 )
 def test_a_broken_rule_is_told_precisely(folder: ContractFolder, bend: Bend, expected: str) -> None:
