@@ -1,6 +1,7 @@
 {#- Generated from ingestion/contracts by `millrace contracts generate`; do not edit. -#}
 {%- macro correlations_of(source_name) -%}
     {%- set declared = {
+        'insights': [],
         'pocm': ['session', 'order', 'cart', 'payment', 'shipment', 'search', 'recommendation'],
     } -%}
     {{ return(declared[source_name]) }}
