@@ -12,8 +12,10 @@ from ingestion.schema_types import (
     INTEGER_LIMIT,
     MONEY_LIMIT,
     MONEY_SCALE,
+    has_fields,
     is_nullable,
     types_of,
+    value_schema,
 )
 
 PSEUDONYM_PATTERN = "^[0-9a-f]{32}([0-9a-f]{32})?$"
@@ -65,9 +67,12 @@ def _object(schema: Mapping[str, Any], pii: Mapping[str, str], members: str, pre
             continue
         own.append(_field(sub, raw, label, name in required))
         types = types_of(sub)
-        if types == ("object",):
+        values = value_schema(sub)
+        if has_fields(sub):
             inner = _object(sub, pii, _members(raw), f"{label}.", depth)
             nested.append(f"if(startsWith({raw}, '{{'), {inner}, [])")
+        elif values is not None:
+            nested.append(_values(values, pii, raw, f"{label}{{}}", depth + 1))
         elif types == ("array",) and "items" in sub:
             nested.append(_elements(sub["items"], pii, raw, f"{label}[]", depth + 1))
     parts = [f"[{', '.join(own)}]", *nested] if own else nested
@@ -77,11 +82,20 @@ def _object(schema: Mapping[str, Any], pii: Mapping[str, str], members: str, pre
 def _elements(items: Mapping[str, Any], pii: Mapping[str, str], raw: str, label: str, depth: int) -> str:
     element = f"e{depth}"
     found = f"[{_field(items, element, label, True)}]"
-    if types_of(items) == ("object",):
+    if has_fields(items):
         members = f"m{depth}"
         inner = _object(items, pii, members, f"{label}.", depth)
         found = f"arrayConcat({found}, arrayFlatten(arrayMap({members} -> {inner}, [{_members(element)}])))"
     return f"arrayFlatten(arrayMap({element} -> {found}, JSONExtractArrayRaw({raw})))"
+
+
+def _values(values: Mapping[str, Any], pii: Mapping[str, str], raw: str, label: str, depth: int) -> str:
+    """Check the values of an open object; those under a personal name are gone or blanked, whatever they should be."""
+    pair = f"e{depth}"
+    checked = _field(values, f"{pair}.2", label, True)
+    if pii:
+        checked = f"if({pair}.1 in ({', '.join(map(literal, sorted(pii)))}), '', {checked})"
+    return f"arrayMap({pair} -> {checked}, JSONExtractKeysAndValuesRaw({raw}))"
 
 
 def _personal(raw: str, label: str, action: str) -> str:

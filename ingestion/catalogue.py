@@ -8,7 +8,7 @@ from typing import Any
 
 from ingestion.contract import Contract, Field, PayloadParts, PiiRule, Source, WireFormat
 from ingestion.contract_example import example_json
-from ingestion.schema_types import is_nullable, types_of
+from ingestion.schema_types import is_nullable, is_open, types_of, value_schema
 
 _CONSTRAINTS = {
     "minimum": "≥ {}",
@@ -126,14 +126,24 @@ def _type(item: Field) -> str:
     kind = "money" if item.is_money else types_of(item.schema)[0]
     if kind == "array":
         kind = f"array of {types_of(item.schema['items'])[0]}"
+    elif is_open(item.schema):
+        values = value_schema(item.schema)
+        kind = "any object" if values is None else f"object of {types_of(values)[0]} by any key"
     return f"{kind} or null" if is_nullable(item.schema) else kind
 
 
 def _constraints(schema: Mapping[str, Any]) -> str:
+    return ", ".join(_told(schema))
+
+
+def _told(schema: Mapping[str, Any]) -> list[str]:
     told = [text.format(schema[keyword]) for keyword, text in _CONSTRAINTS.items() if keyword in schema]
+    values = value_schema(schema)
+    if values is not None:
+        told += [f"each {text}" for text in _told(values)]
     if "enum" in schema:
         told.append("one of " + ", ".join(f"`{json.dumps(value)}`" for value in schema["enum"]))
-    return ", ".join(told)
+    return told
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

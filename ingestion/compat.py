@@ -26,7 +26,7 @@ from ingestion.contract import (
     WireFormat,
     load_sources,
 )
-from ingestion.schema_types import is_nullable, types_of
+from ingestion.schema_types import is_nullable, is_open, types_of, value_schema
 
 
 class BaselineError(ContractError):
@@ -313,6 +313,10 @@ def _schema_changes(
             True,
             "accepts null now: its column turns Nullable" if is_nullable(new) else "refuses null now",
         )
+    if old.get("x-column") != new.get("x-column"):
+        yield Change(
+            source, where, True, f"column {old.get('x-column')} became {new.get('x-column')}"
+        )
     if old.get("x-unit") != new.get("x-unit"):
         yield Change(source, where, True, f"unit {old.get('x-unit')} became {new.get('x-unit')}")
     yield from _pii_change(source, where, old.get("x-pii"), new.get("x-pii"))
@@ -324,7 +328,13 @@ def _schema_changes(
             # A format decides the column's type; dropping a pattern only lets more through.
             breaking = after is not None or keyword == "format"
             yield Change(source, where, breaking, f"{keyword} {before} became {after}")
-    if types_of(new) == ("object",):
+    if is_open(old) != is_open(new) or (value_schema(old) is None) != (value_schema(new) is None):
+        yield Change(source, where, True, "another kind of object: its columns change")
+    elif is_open(new):
+        before, after = value_schema(old), value_schema(new)
+        if before is not None and after is not None:
+            yield from _schema_changes(source, contract, f"{path}{{}}", before, after)
+    elif types_of(new) == ("object",):
         yield from _object_changes(source, contract, path, old, new)
     elif types_of(new) == ("array",):
         yield from _schema_changes(source, contract, f"{path}[]", old["items"], new["items"])
@@ -436,7 +446,12 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 def _column_changes(old: Source, new: Source, told: Sequence[Change]) -> Iterator[Change]:
     """Yield changes of staging columns that no change of a field explains, as by a new event in an entity."""
-    explained = {_column_of(change.where) for change in told if change.breaking}
+    columns = {
+        f"{c.event_type}.v{c.major} {'.'.join(field.path)}": field.name
+        for c in old.contracts
+        for field in c.fields
+    }
+    explained = {_column_of(change.where, columns) for change in told if change.breaking}
     removed = {change.where for change in told if change.breaking and change.message == "is removed"}
     for entity, contracts in old.entities().items():
         if entity not in new.entities() or any(f"{c.event_type}.v{c.major}" in removed for c in contracts):
@@ -453,7 +468,7 @@ def _column_changes(old: Source, new: Source, told: Sequence[Change]) -> Iterato
                 yield Change(new.name, where, True, f"the column's type {before} became {after[name]}")
 
 
-def _column_of(where: str) -> str:
-    """Return the column of a change at `<contract> <path>`; an array's elements belong to the array."""
-    _, _, path = where.partition(" ")
-    return path.split("[]")[0].replace(".", "_")
+def _column_of(where: str, columns: Mapping[str, str]) -> str:
+    """Return the column of a change at `<contract> <path>`; elements and values belong to their array or object."""
+    field = where.split("[]")[0].split("{}")[0]
+    return columns.get(field, field.partition(" ")[2].replace(".", "_"))

@@ -20,8 +20,11 @@ from ingestion.schema_types import (
     DEPTH_LIMIT,
     INTEGER_LIMIT,
     MONEY_LIMIT,
+    has_fields,
     is_nullable,
+    is_open,
     types_of,
+    value_schema,
 )
 from ingestion.sql import (
     any_of,
@@ -260,8 +263,10 @@ class _Compiler:
                     "field_missing", field, f"({is_there} and {missing})" if is_there else f"({missing})"
                 )
             yield from _scalar_rules(sub, value, field)
-            if types_of(sub) == ("object",):
+            if has_fields(sub):
                 yield from self.object(sub, member)
+            if is_open(sub):
+                yield from _open_rules(sub, value, field)
             if types_of(sub) == ("array",):
                 yield from _array_rules(sub, value, field)
         if path:
@@ -418,8 +423,7 @@ def _array_rules(schema: Mapping[str, Any], value: str, field: str) -> Iterator[
     elements = f"list_transform(json_extract({value}, '$[*]'), lambda v: json_extract(v, {path_list(paths)})::varchar[])"
 
     def some(violated: str) -> str:
-        tested = f"list_bool_or(list_transform({elements}, lambda e: {violated}))"
-        return f"case when {is_array(value)} then coalesce({tested}, false) else false end"
+        return _some(elements, violated, is_array(value))
 
     plain = [
         plainly_valid(sub, f"e[{position}]", required=name in element.get("required", ()))
@@ -433,3 +437,28 @@ def _array_rules(schema: Mapping[str, Any], value: str, field: str) -> Iterator[
     group = some(f"not coalesce({' and '.join(plain)}, false)")
     for rule in rules:
         yield replace(rule, violated=some(rule.violated), group=group)
+
+
+def _open_rules(schema: Mapping[str, Any], value: str, field: str) -> Iterator[Rule]:
+    """Yield the rules on an object whose keys are the producer's: no key twice, and every value as declared.
+
+    A violation names the object, not the key: keys are data.
+    """
+    keys = f"json_keys({value})"
+    yield Rule(
+        "field_format", field, f"case when {is_object(value)} then {_has_repeated_key(keys)} else false end"
+    )
+    values = value_schema(schema)
+    if values is None:
+        return
+    elements = f"json_extract({value}, '$.*')::varchar[]"
+    plain = plainly_valid(values, "e", required=True)
+    group = _some(elements, f"not coalesce({plain}, false)", is_object(value))
+    for rule in _scalar_rules(values, "e", field):
+        yield replace(rule, violated=_some(elements, rule.violated, is_object(value)), group=group)
+
+
+def _some(elements: str, violated: str, applies: str) -> str:
+    """SQL: whether a condition over `e` holds for one of the elements of a list, where that list applies."""
+    tested = f"list_bool_or(list_transform({elements}, lambda e: {violated}))"
+    return f"case when {applies} then coalesce({tested}, false) else false end"

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from ingestion.contract_lint import SOURCE_FILE, Document, Problem, lint_documents
-from ingestion.schema_types import clickhouse_type, is_nullable, types_of
+from ingestion.schema_types import clickhouse_type, has_fields, is_nullable
 
 CONTRACTS_ROOT = Path(__file__).resolve().parent / "contracts"
 
@@ -43,10 +43,10 @@ class ContractError(Exception):
 
 @dataclass(frozen=True)
 class Field:
-    """One payload field: a leaf of the payload, or an array."""
+    """One payload field: a leaf of the payload, an array, or an open object."""
 
     name: str
-    """Column name: the path's words joined by an underscore."""
+    """Column name: the path's words joined by an underscore, or what `x-column` says."""
     path: tuple[str, ...]
     """Where the value lies in the payload (or in the element, for a field of `items`)."""
     schema: Mapping[str, Any]
@@ -72,7 +72,7 @@ class Field:
 
     @property
     def clickhouse_type(self) -> str:
-        """The column's type: Nullable when the value may be missing or null; a missing array is empty."""
+        """The column's type: Nullable when the value may be missing or null; a missing array or map is empty."""
         return clickhouse_type(self.schema, required=self.required)
 
 
@@ -351,13 +351,13 @@ def _fields(schema: Mapping[str, Any], prefix: tuple[str, ...], parent_required:
     for name, sub in schema["properties"].items():
         path = (*prefix, name)
         is_required = parent_required and name in required
-        if types_of(sub) == ("object",):
+        if has_fields(sub):
             yield from _fields(sub, path, is_required and not is_nullable(sub))
             continue
         pii = sub.get("x-pii", {})
         element = sub.get("items", {})
         yield Field(
-            name="_".join(path),
+            name=sub.get("x-column", "_".join(path)),
             path=path,
             schema=sub,
             required=is_required,
@@ -365,5 +365,5 @@ def _fields(schema: Mapping[str, Any], prefix: tuple[str, ...], parent_required:
             unit=sub.get("x-unit"),
             pii_class=pii.get("class"),
             pii_action=pii.get("action"),
-            items=tuple(_fields(element, (), True)) if types_of(element) == ("object",) else (),
+            items=tuple(_fields(element, (), True)) if has_fields(element) else (),
         )

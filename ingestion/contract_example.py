@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from ingestion.contract import Contract
-from ingestion.schema_types import types_of
+from ingestion.schema_types import is_open, types_of, value_schema
 
 _regex = import_module("re._parser")
 
@@ -37,6 +37,8 @@ def _value(name: str, schema: Mapping[str, Any]) -> Any:
 
 def _made(name: str, schema: Mapping[str, Any]) -> Any:
     match types_of(schema)[0]:
+        case "object" if is_open(schema):
+            return {"key": _value("value", value_schema(schema) or {"type": "string"})}
         case "object":
             return {key: _value(key, sub) for key, sub in schema["properties"].items()}
         case "array":

@@ -12,7 +12,15 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from ingestion.oracle import schema_validator
-from ingestion.schema_types import SCALAR_TYPES, base_clickhouse_type, is_nullable, types_of
+from ingestion.schema_types import (
+    SCALAR_TYPES,
+    base_clickhouse_type,
+    has_fields,
+    is_nullable,
+    is_open,
+    types_of,
+    value_schema,
+)
 
 SOURCE_FILE = "_source.yaml"
 METASCHEMA = "https://json-schema.org/draft/2020-12/schema"
@@ -28,7 +36,7 @@ KEYWORDS_OF_TYPE: Mapping[str, frozenset[str]] = {
     "object": frozenset({"properties", "required", "additionalProperties"}),
 }
 """The constraints that mean something for a type, beside those of every property."""
-COMMON_KEYWORDS = frozenset({"type", "description", "title", "x-unit", "x-pii", "x-example"})
+COMMON_KEYWORDS = frozenset({"type", "description", "title", "x-unit", "x-pii", "x-example", "x-column"})
 TOP_KEYWORDS = frozenset({"$schema", "x-version", "x-entity", "x-aliases", "x-owner"})
 
 SOURCE_KEYS: Mapping[str, bool] = {
@@ -398,7 +406,7 @@ def _lint_header(report: _Collector, content: Mapping[str, Any]) -> None:
         f"a payload is an object: must be object, is {content.get('type')!r}",
     )
     _check_keywords(
-        report, "", content, KEYWORDS_OF_TYPE["object"] | TOP_KEYWORDS | COMMON_KEYWORDS - {"x-pii"}
+        report, "", content, KEYWORDS_OF_TYPE["object"] | TOP_KEYWORDS | COMMON_KEYWORDS - {"x-pii", "x-column"}
     )
 
 
@@ -429,7 +437,7 @@ def _walk_object(
     report.add_unless(
         schema.get("additionalProperties", True) is True,
         f"{where}.additionalProperties".lstrip("."),
-        "must be true or absent: unknown fields are kept",
+        "must be true or absent beside properties: unknown fields are kept",
     )
     has_currency = has_currency or any(
         (name == "currency" or name.endswith("_currency"))
@@ -446,8 +454,9 @@ def _walk_object(
             report.add(path, f"{name!r} cannot be a column name; valid: [A-Za-z_][A-Za-z0-9_]*")
             continue
         column = column_prefix + name
-        yield _Property(path, column, sub, in_array, has_currency)
-        if types_of(sub) == ("object",) and not in_array:
+        own_name = sub.get("x-column", column) if not in_array and not has_fields(sub) else column
+        yield _Property(path, own_name, sub, in_array, has_currency)
+        if has_fields(sub) and not in_array:
             yield from _walk_object(
                 report, path, f"{column}_", sub, in_array=False, has_currency=has_currency
             )
@@ -480,6 +489,8 @@ def _lint_property(report: _Collector, prop: _Property, source_pii: Mapping[str,
         _lint_array(report, prop)
     elif kind == "object" and prop.in_array:
         report.add(f"{where}.type", "an array's element holds scalars only, is object")
+    elif is_open(schema):
+        _lint_open(report, prop)
     else:
         _lint_constraints(report, where, schema, kind)
     if schema.get("x-type") == "money":
@@ -488,7 +499,34 @@ def _lint_property(report: _Collector, prop: _Property, source_pii: Mapping[str,
             where,
             "an amount needs a currency beside it, or around it: a string property named currency",
         )
+    if "x-column" in schema:
+        report.add_unless(
+            _is_name(schema["x-column"]) and not prop.in_array and not has_fields(schema),
+            f"{where}.x-column",
+            f"must name the column of a field outside arrays, [A-Za-z_][A-Za-z0-9_]*, is {schema['x-column']!r}",
+        )
     _lint_pii(report, prop, kind, source_pii)
+
+
+def _lint_open(report: _Collector, prop: _Property) -> None:
+    where, schema = prop.where, prop.schema
+    report.add_unless("required" not in schema, f"{where}.required", "an open object declares no member")
+    values = value_schema(schema)
+    if values is None:
+        report.add_unless(
+            schema["additionalProperties"] is True,
+            f"{where}.additionalProperties",
+            "must say what the values are, or be true where any JSON will do",
+        )
+        return
+    inner, types = f"{where}.additionalProperties", types_of(values)
+    if len(types) != 1 or types[0] not in SCALAR_TYPES:
+        report.add(f"{inner}.type", f"must be one of {', '.join(SCALAR_TYPES)}, is {values.get('type')!r}")
+        return
+    # An amount needs its currency beside it, and here nobody says which key that would be.
+    allowed = KEYWORDS_OF_TYPE[types[0]] | COMMON_KEYWORDS - {"x-pii", "x-column"}
+    _check_keywords(report, inner, values, allowed - {"x-type"})
+    _lint_constraints(report, inner, values, types[0])
 
 
 def _lint_array(report: _Collector, prop: _Property) -> None:
@@ -506,7 +544,7 @@ def _lint_array(report: _Collector, prop: _Property) -> None:
             f"must be one of {', '.join(SCALAR_TYPES)}, object and never null; is {element.get('type')!r}",
         )
         return
-    allowed = KEYWORDS_OF_TYPE[types[0]] | COMMON_KEYWORDS - {"x-pii"}
+    allowed = KEYWORDS_OF_TYPE[types[0]] | COMMON_KEYWORDS - {"x-pii", "x-column"}
     _check_keywords(report, f"{where}.items", element, allowed)
     if types[0] != "object":
         _lint_constraints(report, f"{where}.items", element, types[0])
@@ -582,7 +620,7 @@ def _lint_pii(report: _Collector, prop: _Property, kind: str, source_pii: Mappin
 def _lint_columns(report: _Collector, properties: Sequence[_Property]) -> None:
     seen: dict[str, str] = {}
     for prop in properties:
-        if prop.in_array or types_of(prop.schema) == ("object",):
+        if prop.in_array or has_fields(prop.schema):
             continue
         if prop.column in RESERVED_NAMES:
             report.add(prop.where, f"{prop.column} is a column of every event; choose another name")
@@ -629,7 +667,7 @@ def _lint_shared_names(documents: Sequence[Document]) -> list[Problem]:
     problems = []
     for document in documents:
         for prop in _walk(_Collector(document.path), document.content):
-            if types_of(prop.schema) == ("object",):
+            if has_fields(prop.schema):
                 continue
             meaning = {
                 "ClickHouse type": base_clickhouse_type(prop.schema),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, cast
@@ -26,6 +26,7 @@ from ingestion.schema_types import (
     MONEY_LIMIT,
     MONEY_SCALE,
     types_of,
+    value_schema,
 )
 
 if TYPE_CHECKING:
@@ -79,12 +80,13 @@ def schema_validator(schema: Mapping[str, Any]) -> Validator:
 def violations(contract: Contract, payload: Any) -> set[tuple[str, str]]:
     """Return every violated rule of a parsed payload as (quarantine code, dotted field).
 
-    Array positions are left out of the field: `items.quantity` names the quantity of any line.
+    Array positions are left out of the field: `items.quantity` names the quantity of any line. So are the keys of an
+    open object, which are data.
     """
     found: set[tuple[str, str]] = set()
     for error in validator(contract).iter_errors(payload):
         keyword = str(error.validator)
-        path = [str(part) for part in error.absolute_path if not isinstance(part, int)]
+        path = _declared(contract.schema, error.absolute_path)
         if keyword == "required":
             present = cast(Mapping[str, Any], error.instance)
             missing = [name for name in cast(list[str], error.validator_value) if name not in present]
@@ -143,6 +145,21 @@ def _found(event: Any, path: str) -> Any:
     return event
 
 
+def _declared(schema: Mapping[str, Any], place: Iterable[str | int]) -> list[str]:
+    """Return the declared names on the way to a value."""
+    names = []
+    for part in place:
+        values = value_schema(schema)
+        if isinstance(part, int):
+            schema = schema["items"]
+        elif values is not None:
+            schema = values
+        else:
+            names.append(part)
+            schema = schema["properties"][part]
+    return names
+
+
 def _levels(payload: Any) -> Iterator[list[Any]]:
     """Yield the values that stand equally deep, level by level."""
     level = [payload]
@@ -189,6 +206,9 @@ def _with_implied_rules(schema: Mapping[str, Any]) -> dict[str, Any]:
         result["properties"] = {name: _with_implied_rules(sub) for name, sub in schema["properties"].items()}
     if "items" in schema:
         result["items"] = _with_implied_rules(schema["items"])
+    values = value_schema(schema)
+    if values is not None:
+        result["additionalProperties"] = _with_implied_rules(values)
     return result
 
 

@@ -57,6 +57,22 @@ def types_of(schema: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name in names if name != "null")
 
 
+def has_fields(schema: Mapping[str, Any]) -> bool:
+    """Return whether the schema is an object whose members are declared: fields of their own, not one field."""
+    return types_of(schema) == ("object",) and not is_open(schema)
+
+
+def is_open(schema: Mapping[str, Any]) -> bool:
+    """Return whether the schema is an object that declares no member: producers choose the keys."""
+    return types_of(schema) == ("object",) and "properties" not in schema and "additionalProperties" in schema
+
+
+def value_schema(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what every value of an open object must be; None where any JSON will do."""
+    values = schema.get("additionalProperties")
+    return values if is_open(schema) and isinstance(values, Mapping) else None
+
+
 def is_nullable(schema: Mapping[str, Any]) -> bool:
     """Return whether the schema accepts an explicit null."""
     declared = schema.get("type", ())
@@ -88,6 +104,9 @@ def base_clickhouse_type(schema: Mapping[str, Any]) -> str:
             if types_of(items) == ("object",):
                 return f"Array({tuple_type(items)})"
             return f"Array({base_clickhouse_type(items)})"
+        case "object" if is_open(schema):
+            values = value_schema(schema)
+            return "String" if values is None else f"Map(String, {clickhouse_type(values, required=True)})"
         case other:
             raise ValueError(f"{other} is no column type")
 
@@ -103,8 +122,8 @@ def tuple_type(schema: Mapping[str, Any]) -> str:
 
 
 def clickhouse_type(schema: Mapping[str, Any], *, required: bool) -> str:
-    """Return a property's column type: Nullable when it may be missing or null; such an array is empty."""
+    """Return a property's column type: Nullable when it may be missing or null; such an array or map is empty."""
     base = base_clickhouse_type(schema)
-    if base.startswith("Array(") or (required and not is_nullable(schema)):
+    if base.startswith(("Array(", "Map(")) or (required and not is_nullable(schema)):
         return base
     return f"Nullable({base})"

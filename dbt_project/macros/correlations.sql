@@ -2,6 +2,7 @@
 {%- macro correlations_of(source_name) -%}
     {%- set declared = {
         'bilten': ['session', 'order', 'visit'],
+        'insights': [],
         'pocm': ['session', 'order', 'cart', 'payment', 'shipment', 'search', 'recommendation'],
     } -%}
     {{ return(declared[source_name]) }}
