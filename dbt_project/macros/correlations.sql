@@ -2,7 +2,7 @@
 {%- macro correlations_of(source_name) -%}
     {%- set declared = {
         'pocm': ['session', 'order', 'cart', 'payment', 'shipment', 'search', 'recommendation'],
-        'studyin': ['session', 'conversation'],
+        'studyin': ['session'],
     } -%}
     {{ return(declared[source_name]) }}
 {%- endmacro -%}
