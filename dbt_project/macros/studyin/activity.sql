@@ -19,6 +19,22 @@
     }) }}
 {%- endmacro -%}
 
+{#- Those measures, counted over events. -#}
+{%- macro studyin_activity_counts() -%}
+    {%- for measure, counted in studyin_activity_measures().items() %}
+    {{ counted }} as {{ measure }}
+        {{- ',' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro -%}
+
+{#- Those measures as columns of a relation that holds them. -#}
+{%- macro studyin_activity_columns(relation) -%}
+    {%- for measure in studyin_activity_measures() %}
+    {{ relation }}.{{ measure }}
+        {{- ',' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro -%}
+
 {#- The sums of those measures over rows of a relation that holds them; sums of decimals grow wider than their column. -#}
 {%- macro studyin_activity_sums(relation) -%}
     {%- for measure in studyin_activity_measures() %}
@@ -40,4 +56,12 @@
 {#- The days whose receipts a run counts anew: those of its window. -#}
 {%- macro studyin_receipts_touched() -%}
     {{ days_of_window() }}
+{%- endmacro -%}
+
+{#- A number rounded to four decimals, null for null: sums of decimals are exact in any order, those of floats are not. -#}
+{%- macro rounded_decimal(number) -%}
+    cast(
+            divideDecimal(toDecimal128(floor({{ number }} * 10000 + 0.5), 0), toDecimal128(10000, 0), 4),
+            'Nullable(Decimal(18, 4))'
+        )
 {%- endmacro -%}

@@ -38,8 +38,8 @@ learnt as (
 opened as (
     select
         sessions.tenant_id,
-        coalesce(sessions.user_key, '') as user_key,
         sessions.session_date as day,
+        coalesce(sessions.user_key, '') as user_key,
         count() as sessions,
         countIf(sessions.is_closed) as sessions_closed,
         sum(sessions.duration_ms) as session_duration_ms
@@ -71,9 +71,7 @@ select
     opened.sessions,
     opened.sessions_closed,
     opened.session_duration_ms,
-    {%- for measure in studyin_activity_measures() %}
-    learnt.{{ measure }},
-    {%- endfor %}
+    {{- studyin_activity_columns('learnt') }},
     learnt.learning_events_by_hour,
     toLowCardinality(grains.tenant_id) as tenant_id
 from grains

@@ -17,10 +17,8 @@ events as (
 select
     tenant_id,
     coalesce(user_key, '') as user_key,
-    toStartOfHour(occurred_at) as hour
-    {%- for measure, counted in studyin_activity_measures().items() %},
-    {{ counted }} as {{ measure }}
-    {%- endfor %}
+    toStartOfHour(occurred_at) as hour,
+    {{- studyin_activity_counts() }}
 from events
 group by
     tenant_id,

@@ -28,7 +28,7 @@ select
     uniqExactStateIf(conversation_id, not is_interaction) as conversations_rated_state,
     uniqExactStateIf(assumeNotNull(user_key), is_interaction and user_key is not null) as users_state,
     -- sqlfluff parses no aggregate function that takes parameters.
-    quantilesExactStateIf(0.5, 0.95, 0.99)(  -- noqa: PRS
+    quantilesExactStateIf(0.5, 0.95, 0.99)(  -- noqa: PRS, AL03
         assumeNotNull(latency_ms), is_interaction and latency_ms is not null
     ) as latencies_state
 from events

@@ -23,8 +23,8 @@ events as (
 
 select
     tenant_id,
-    assumeNotNull(events.user_key) as user_key,
     occurred_date as day,
+    assumeNotNull(user_key) as user_key,
     sumIf(coalesce(xp, 0), event_type = 'xp_earned') as xp_earned,
     countIf(event_type = 'xp_earned') as xp_gains,
     countIf(event_type = 'level_up') as level_ups,

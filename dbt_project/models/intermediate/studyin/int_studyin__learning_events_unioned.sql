@@ -1,11 +1,13 @@
 {%- set kinds = [
     ('stg_studyin__sessions', ['duration_s', 'xp']),
-    ('stg_studyin__material_interactions', ['duration_s', 'clicks', 'score', 'material_type']),
+    ('stg_studyin__material_interactions', ['duration_s', 'clicks', 'score', 'is_assessment']),
     ('stg_studyin__gamification_events', ['xp']),
     ('stg_studyin__ai_coach_events', []),
 ] -%}
 
+{%- set is_assessment = "toBool(event_type = 'material_complete' and material_type = 'assessment')" -%}
 {%- set no_number = "cast(null, 'Nullable(Int64)')" -%}
+{%- set no_score = "cast(null, 'Nullable(Decimal(18, 4))')" -%}
 
 {%- for relation, fields in kinds %}
     select
@@ -20,15 +22,8 @@
         {{ 'duration_s' if 'duration_s' in fields else no_number }} as duration_s,
         {{ 'xp' if 'xp' in fields else no_number }} as xp,
         {{ 'clicks' if 'clicks' in fields else no_number }} as clicks,
-        {%- if 'score' in fields %}
-        -- Sums of decimals are exact in any order; those of floats are not.
-        cast(
-            divideDecimal(toDecimal128(floor(score * 10000 + 0.5), 0), toDecimal128(10000, 0), 4), 'Nullable(Decimal(18, 4))'
-        ) as score,
-        {%- else %}
-        cast(null, 'Nullable(Decimal(18, 4))') as score,
-        {%- endif %}
-        {{ "toBool(event_type = 'material_complete' and material_type = 'assessment')" if 'material_type' in fields else 'false' }} as is_assessment
+        {{ rounded_decimal('score') if 'score' in fields else no_score }} as score,
+        {{ is_assessment if 'is_assessment' in fields else 'false' }} as is_assessment
     from {{ ref(relation) }}
     {{ 'union all' if not loop.last }}
 {%- endfor %}

@@ -22,7 +22,7 @@ waits as (
         receipts.tenant_id,
         receipts.received_hour as hour,
         arraySort(
-            groupArray(dateDiff('millisecond', receipts.received_at, toDateTime64(receipts.received_hour + 3600, 3, 'UTC')))
+            groupArray(3600000 - dateDiff('millisecond', receipts.received_hour, receipts.received_at))
         ) as waits_ms
     from receipts
     group by

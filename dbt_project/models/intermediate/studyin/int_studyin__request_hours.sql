@@ -22,7 +22,7 @@ select
     countIf(status between 400 and 499) as client_errors,
     countIf(status >= 500) as server_errors,
     -- sqlfluff parses no aggregate function that takes parameters.
-    quantilesExactState(0.5, 0.95, 0.99)(latency_ms) as latencies_state  -- noqa: PRS
+    quantilesExactState(0.5, 0.95, 0.99)(latency_ms) as latencies_state  -- noqa: PRS, AL03
 from requests
 group by
     tenant_id,

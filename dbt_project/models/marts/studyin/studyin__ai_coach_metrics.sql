@@ -23,7 +23,7 @@ merged as (
         uniqExactMerge(hours.users_state) as coached_users,
         sum(hours.tokens) as tokens,
         -- sqlfluff parses no aggregate function that takes parameters.
-        quantilesExactMerge(0.5, 0.95, 0.99)(hours.latencies_state) as latencies,  -- noqa: PRS
+        quantilesExactMerge(0.5, 0.95, 0.99)(hours.latencies_state) as latencies,  -- noqa: PRS, AL03
         sum(hours.coach_feedback) as coach_feedback,
         uniqExactMerge(hours.conversations_rated_state) as conversations_rated,
         sum(hours.rating_sum) as rating_sum

@@ -44,9 +44,7 @@ select
     summed.sessions,
     summed.sessions_closed,
     summed.session_duration_ms,
-    {%- for measure in studyin_activity_measures() %}
-    summed.{{ measure }},
-    {%- endfor %}
+    {{- studyin_activity_columns('summed') }},
     {{ studyin_avg_session_duration() }} as avg_session_duration_s,
     {{ studyin_avg_assessment_score() }} as avg_assessment_score
 from summed

@@ -47,24 +47,43 @@ grains as (
         tenant_id,
         hour
     from received
+),
+
+joined as (
+    select
+        -- A column that joined relations share is named with its relation by ClickHouse, unless it has an alias.
+        grains.hour as hour,  -- noqa: AL09
+        happened.learning_events,
+        happened.active_users,
+        happened.sessions,
+        happened.xp_earned,
+        happened.requests,
+        happened.server_errors,
+        happened.errors,
+        delays.received_rows,
+        toLowCardinality(grains.tenant_id) as tenant_id,
+        happened.learning_events + happened.requests + happened.errors as events,
+        (delays.delay_ms + delays.wait_p50_ms) / 1000 as received_to_mart_p50_seconds,
+        (delays.delay_ms + delays.wait_p95_ms) / 1000 as received_to_mart_p95_seconds,
+        (delays.delay_ms + delays.wait_max_ms) / 1000 as received_to_mart_max_seconds
+    from grains
+    left join happened on grains.tenant_id = happened.tenant_id and grains.hour = happened.hour
+    left join delays on grains.tenant_id = delays.tenant_id and grains.hour = delays.hour
 )
 
 select
-    -- A column that several joined relations share is named with its relation by ClickHouse, unless it has an alias.
-    grains.hour as hour,  -- noqa: AL09
-    happened.learning_events,
-    happened.active_users,
-    happened.sessions,
-    happened.xp_earned,
-    happened.requests,
-    happened.server_errors,
-    happened.errors,
-    delays.received_rows,
-    toLowCardinality(grains.tenant_id) as tenant_id,
-    happened.learning_events + happened.requests + happened.errors as events,
-    (delays.delay_ms + delays.wait_p50_ms) / 1000 as received_to_mart_p50_seconds,
-    (delays.delay_ms + delays.wait_p95_ms) / 1000 as received_to_mart_p95_seconds,
-    (delays.delay_ms + delays.wait_max_ms) / 1000 as received_to_mart_max_seconds
-from grains
-left join happened on grains.tenant_id = happened.tenant_id and grains.hour = happened.hour
-left join delays on grains.tenant_id = delays.tenant_id and grains.hour = delays.hour
+    tenant_id,
+    hour,
+    events,
+    learning_events,
+    active_users,
+    sessions,
+    xp_earned,
+    requests,
+    server_errors,
+    errors,
+    received_rows,
+    received_to_mart_p50_seconds,
+    received_to_mart_p95_seconds,
+    received_to_mart_max_seconds
+from joined
