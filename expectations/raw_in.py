@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from expectations.model import Check, GateWindow, Suite, Table
 from expectations.payload_sql import PSEUDONYM_PATTERN, literal, violations
 from ingestion.contract import ENVELOPE_COLUMNS, Contract, Source
+from ingestion.envelope import IN_PAYLOAD
 from lake.manifest import Counts, Manifest
 
 EVENTS, LOADS, QUARANTINE = "events", "loads", "quarantine"
@@ -167,6 +168,8 @@ def _envelope(suite: str, source: Source) -> list[Check]:
         )
     if source.pii:
         checks.append(_personal(suite, source))
+    if source.anonymous.conditions:
+        checks.append(_anonymous(suite, source))
     return checks
 
 
@@ -191,6 +194,32 @@ def _personal(suite: str, source: Source) -> Check:
         "personal names are pseudonymised or dropped before anything is written, declared or not",
         "payload",
         {"query": query},
+    )
+
+
+def _anonymous(suite: str, source: Source) -> Check:
+    rule = source.anonymous
+    conditions = []
+    for condition in rule.conditions.values():
+        for field in condition.fields:
+            places = ", ".join(literal(name) for name in field.removeprefix(IN_PAYLOAD).split("."))
+            text = f"JSONExtractString(payload, {places})" if field.startswith(IN_PAYLOAD) else field
+            conditions.append(f"match(toString({text}), {literal('(?i)' + condition.matches)})")
+    kept = [f"{'user_key' if name == 'user_id' else name} is not null" for name in rule.drop]
+    if rule.drop_payload:
+        left = '[{,]\\s*"(' + "|".join(rule.drop_payload) + ')"\\s*:'
+        kept.append(f"match(payload, {literal(left)})")
+    return Check(
+        f"{suite}.anonymous",
+        EVENTS,
+        "rows",
+        source.owner,
+        "an event that names nobody is written without what identifies somebody, whatever the producer sent",
+        "user_key",
+        {
+            "query": f"select {PLACE}, event_type from events "
+            f"where ({' or '.join(conditions)}) and ({' or '.join(kept)})"
+        },
     )
 
 

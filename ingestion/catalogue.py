@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ingestion.contract import Contract, Field, PayloadParts, PiiRule, Source, WireFormat
+from ingestion.contract import Anonymity, Contract, Field, PayloadParts, PiiRule, Source, WireFormat
 from ingestion.contract_example import example_json
 from ingestion.schema_types import is_nullable, is_open, types_of, value_schema
 
@@ -35,6 +35,7 @@ def catalogue(source: Source, mark: str) -> str:
         "## Wire formats\n",
         *(_wire_format(wire) for wire in source.wire_formats),
         _pii(source.pii),
+        _anonymous(source.anonymous),
         "## Events\n",
         *(_event(contract) for contract in source.contracts),
     ]
@@ -86,6 +87,22 @@ def _pii(rules: Mapping[str, PiiRule]) -> str:
         "## Personal data\n\nThese names are personal wherever a payload carries them, declared or not.\n\n"
     )
     return head + _table(("name", "class", "action"), rows)
+
+
+def _anonymous(rule: Anonymity) -> str:
+    if not rule.conditions:
+        return ""
+    rows = [
+        (name, ", ".join(f"`{field}`" for field in c.fields), f"`{c.matches}`", c.description)
+        for name, c in rule.conditions.items()
+    ]
+    columns = ", ".join(f"`{name}`" for name in rule.drop)
+    names = ", ".join(f"`{name}`" for name in rule.drop_payload) or "nothing"
+    head = (
+        "## Events that name nobody\n\nWhere one of these conditions holds, in any case of letters, the loader writes "
+        f"none of {columns}, and leaves {names} out of the payload at any depth, whatever the producer sent.\n\n"
+    )
+    return head + _table(("condition", "looks at", "finds", "why"), rows)
 
 
 def _anchor(contract: Contract) -> str:

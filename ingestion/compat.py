@@ -138,6 +138,7 @@ def _source_changes(old: Source, new: Source) -> Iterator[Change]:
     yield from _tenant_changes(old, new)
     yield from _correlation_changes(old, new)
     yield from _pii_changes(old, new)
+    yield from _anonymity_changes(old, new)
     before_formats = {wire.name: wire for wire in old.wire_formats}
     after_formats = {wire.name: wire for wire in new.wire_formats}
     for name in sorted(before_formats.keys() - after_formats.keys()):
@@ -194,6 +195,24 @@ def _pii_changes(old: Source, new: Source) -> Iterator[Change]:
                 {"class": after.pii_class, "action": after.action} if after else None,
             )
             yield from _pii_change(new.name, f"pii.{name}", *told)
+
+
+def _anonymity_changes(old: Source, new: Source) -> Iterator[Change]:
+    """As with personal fields, less protection is breaking and more is not."""
+    before, after = old.anonymous, new.anonymous
+    for name in sorted(before.conditions.keys() | after.conditions.keys()):
+        was, now = before.conditions.get(name), after.conditions.get(name)
+        if was != now:
+            verb = "is removed" if now is None else "is new" if was is None else "changed"
+            message = f"{verb}: other events than before name nobody"
+            yield Change(new.name, f"anonymous.when.{name}", was is not None, message)
+    for key, dropped, drops in (
+        ("drop", before.drop, after.drop),
+        ("drop_payload", before.drop_payload, after.drop_payload),
+    ):
+        if set(dropped) != set(drops):
+            message = f"{', '.join(dropped) or 'nothing'} became {', '.join(drops) or 'nothing'}"
+            yield Change(new.name, f"anonymous.{key}", not set(dropped) <= set(drops), message)
 
 
 def _wire_changes(source: str, old: WireFormat, new: WireFormat) -> Iterator[Change]:
@@ -314,9 +333,7 @@ def _schema_changes(
             "accepts null now: its column turns Nullable" if is_nullable(new) else "refuses null now",
         )
     if old.get("x-column") != new.get("x-column"):
-        yield Change(
-            source, where, True, f"column {old.get('x-column')} became {new.get('x-column')}"
-        )
+        yield Change(source, where, True, f"column {old.get('x-column')} became {new.get('x-column')}")
     if old.get("x-unit") != new.get("x-unit"):
         yield Change(source, where, True, f"unit {old.get('x-unit')} became {new.get('x-unit')}")
     yield from _pii_change(source, where, old.get("x-pii"), new.get("x-pii"))
@@ -470,5 +487,5 @@ def _column_changes(old: Source, new: Source, told: Sequence[Change]) -> Iterato
 
 def _column_of(where: str, columns: Mapping[str, str]) -> str:
     """Return the column of a change at `<contract> <path>`; elements and values belong to their array or object."""
-    field = where.split("[]")[0].split("{}")[0]
+    field = where.split("[]", maxsplit=1)[0].split("{}", maxsplit=1)[0]
     return columns.get(field, field.partition(" ")[2].replace(".", "_"))

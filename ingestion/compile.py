@@ -132,7 +132,7 @@ def compile_contract(contract: Contract) -> PayloadCheck:
     return PayloadCheck(tuple(compiler.paths), tuple(rules), " and ".join(plain) or "true", declared)
 
 
-def general_rules(pii: Mapping[str, PiiRule]) -> list[Rule]:
+def general_rules(pii: Mapping[str, PiiRule], anonymous: Sequence[str] = ()) -> list[Rule]:
     """Return the rules on any payload: on keys that stand twice, and on what nobody declared.
 
     Declared fields are bounded by rules of their own; what is left must be readable further on, and must not hide a
@@ -140,6 +140,7 @@ def general_rules(pii: Mapping[str, PiiRule]) -> list[Rule]:
 
     Args:
         pii: the source's names that are personal wherever they turn up.
+        anonymous: the names that events lose which name nobody (column `is_anonymous`).
     """
     return [
         Rule("field_format", WHOLE_PAYLOAD, _has_repeated_key("json_keys(payload)")),
@@ -149,12 +150,21 @@ def general_rules(pii: Mapping[str, PiiRule]) -> list[Rule]:
             Rule("field_type", name, holds_structure([name]), holds_structure(sorted(pii)))
             for name in sorted(pii)
         ),
+        *(
+            Rule(
+                "field_type",
+                name,
+                f"(is_anonymous and {holds_structure([name])})",
+                f"(is_anonymous and {holds_structure(sorted(anonymous))})",
+            )
+            for name in sorted(anonymous)
+        ),
     ]
 
 
-def generally_valid(pii: Mapping[str, PiiRule]) -> str:
+def generally_valid(pii: Mapping[str, PiiRule], anonymous: Sequence[str] = ()) -> str:
     """SQL: whether no general rule is violated; asked of every row, answered at once where all keys are declared."""
-    rules = dict.fromkeys(rule.group or rule.violated for rule in general_rules(pii))
+    rules = dict.fromkeys(rule.group or rule.violated for rule in general_rules(pii, anonymous))
     return f"not {where_undeclared(any_of(list(rules)))}"
 
 

@@ -149,6 +149,32 @@ class Correlation:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """One way in which an event can name nobody."""
+
+    description: str
+    fields: tuple[str, ...]
+    """Envelope texts, or paths below `payload.`; one that matches is enough."""
+    matches: str
+    """Regular expression, found anywhere in the field and in any case of letters."""
+
+
+@dataclass(frozen=True)
+class Anonymity:
+    """Which events name nobody, whatever the producer sent, and what is not written of them."""
+
+    conditions: Mapping[str, Condition]
+    drop: tuple[str, ...] = ()
+    """Envelope columns as the wire formats name them: `user_id` leaves `user_key` empty."""
+    drop_payload: tuple[str, ...] = ()
+    """Payload names that are left out at any depth."""
+
+
+NOBODY = Anonymity({})
+"""Of a source that leaves the people in all its events."""
+
+
+@dataclass(frozen=True)
 class Source:
     """A source system: its wire formats, its contracts and the rules common to all its events."""
 
@@ -161,6 +187,7 @@ class Source:
     """What ties events of different dates together, such as `order`, to where its key stands."""
     pii: Mapping[str, PiiRule]
     """Payload names that are personal wherever they turn up, declared or unknown, at any depth."""
+    anonymous: Anonymity
     tenants: tuple[str, ...]
     """The tenants that may send; empty means any."""
     future_tolerance_minutes: int
@@ -216,6 +243,7 @@ def load_source(name: str, root: Path = CONTRACTS_ROOT) -> Source:
         contracts=tuple(_contract(name, header["owner"], d, root) for d in bodies),
         correlations={name: _correlation(value) for name, value in header.get("correlations", {}).items()},
         pii={key: PiiRule(rule["class"], rule["action"]) for key, rule in header.get("pii", {}).items()},
+        anonymous=_anonymity(header["anonymous"]) if "anonymous" in header else NOBODY,
         tenants=tuple(header.get("tenants", ())),
         future_tolerance_minutes=header["future_tolerance_minutes"],
         max_event_bytes=header["max_event_bytes"],
@@ -310,6 +338,14 @@ def _wire_format(name: str, body: Mapping[str, Any]) -> WireFormat:
 def _payload_parts(body: Mapping[str, Any]) -> PayloadParts:
     values = {name: _paths(value) for name, value in body.get("values", {}).items()}
     return PayloadParts(body["objects"], values)
+
+
+def _anonymity(body: Mapping[str, Any]) -> Anonymity:
+    conditions = {
+        name: Condition(condition["description"], _paths(condition["fields"]), condition["matches"])
+        for name, condition in body["when"].items()
+    }
+    return Anonymity(conditions, tuple(body["drop"]), tuple(body.get("drop_payload", ())))
 
 
 def _paths(value: str | Sequence[str]) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ SOURCE_KEYS: Mapping[str, bool] = {
     "max_event_bytes": True,
     "correlations": False,
     "pii": False,
+    "anonymous": False,
     "tenants": False,
     "user_id_scope": False,
 }
@@ -73,6 +74,10 @@ DEFAULT_COLUMNS = ("tenant_id", "contract_version", "producer")
 """Envelope columns that a wire format may give one value for all events that bring none."""
 CORRELATION_COLUMNS = frozenset({"session_id", "device_id", "order_id", "trace_id"})
 """Envelope columns that a payload may carry too: the same identifier."""
+IDENTIFYING_COLUMNS = frozenset({"user_id", *CORRELATION_COLUMNS})
+"""Envelope columns that an event which names nobody goes without."""
+CONDITION_COLUMNS = frozenset({"event_type", "producer"})
+"""Envelope columns that can tell such an event."""
 PAYLOAD_PREFIX = "payload."
 OWN_DATE = "self"
 """How an event touches its own date: no correlation may be named so."""
@@ -178,6 +183,7 @@ def lint_documents(source: str, documents: Sequence[Document]) -> list[Problem]:
     problems += _lint_shared_names(sound)
     if header is not None:
         problems += _lint_correlated_fields(header, sound)
+        problems += _lint_anonymous_fields(header, sound)
     return problems
 
 
@@ -202,6 +208,8 @@ def _lint_source_file(document: Document) -> list[Problem]:
     report.add_unless(_is_text_list(tenants), "tenants", f"must be a list of texts, is {tenants!r}")
     _lint_source_pii(report, content.get("pii", {}))
     _lint_correlations(report, content.get("correlations", {}))
+    if "anonymous" in content:
+        _lint_anonymous(report, content["anonymous"])
     formats = content.get("wire_formats", {})
     if not isinstance(formats, dict) or not formats:
         report.add("wire_formats", "must name at least one wire format")
@@ -254,6 +262,57 @@ def _lint_correlations(report: _Collector, correlations: Any) -> None:
                 where,
                 f"{path!r} holds no key; valid: {', '.join(sorted(columns))}, {PAYLOAD_PREFIX}<field>",
             )
+
+
+def _lint_anonymous(report: _Collector, body: Any) -> None:
+    if not isinstance(body, dict):
+        report.add("anonymous", f"must be {{when, drop, drop_payload}}, is {body!r}")
+        return
+    _check_keys(report, "anonymous", body, {"when": True, "drop": True, "drop_payload": False})
+    when = body.get("when")
+    if not isinstance(when, dict) or not when:
+        report.add("anonymous.when", f"must name at least one condition, is {when!r}")
+        when = {}
+    for name, condition in when.items():
+        _lint_condition(report, f"anonymous.when.{name}", condition)
+    drop, names = body.get("drop", []), body.get("drop_payload", [])
+    valid = _is_text_list(drop) and set(drop) <= IDENTIFYING_COLUMNS and "user_id" in drop
+    report.add_unless(
+        valid,
+        "anonymous.drop",
+        f"must list user_id and what else of {', '.join(sorted(IDENTIFYING_COLUMNS))} to drop, is {drop!r}",
+    )
+    report.add_unless(
+        _is_text_list(names) and all(_is_name(name) for name in names),
+        "anonymous.drop_payload",
+        f"must be a list of field names, is {names!r}",
+    )
+
+
+def _lint_condition(report: _Collector, where: str, condition: Any) -> None:
+    keys = {"description": True, "fields": True, "matches": True}
+    if not isinstance(condition, dict):
+        report.add(where, f"must be {{{', '.join(keys)}}}, is {condition!r}")
+        return
+    _check_keys(report, where, condition, keys)
+    report.add_unless(
+        _is_text(condition.get("description")), f"{where}.description", "must say why nobody is named"
+    )
+    fields = condition.get("fields")
+    listed = [fields] if isinstance(fields, str) else fields
+    if not _is_text_list(listed) or not listed:
+        report.add(f"{where}.fields", f"must be a field or a list of them, is {fields!r}")
+        listed = []
+    for path in listed:
+        report.add_unless(
+            path in CONDITION_COLUMNS or (path.startswith(PAYLOAD_PREFIX) and bool(_DOTTED.fullmatch(path))),
+            f"{where}.fields",
+            f"{path!r} tells nothing; valid: {', '.join(sorted(CONDITION_COLUMNS))}, {PAYLOAD_PREFIX}<field>",
+        )
+    pattern = condition.get("matches", "")
+    fault = _pattern_fault(pattern) if _is_text(pattern) else "is no regular expression"
+    if fault:
+        report.add(f"{where}.matches", f"{pattern!r} {fault}")
 
 
 def _lint_pii_rule(report: _Collector, where: str, rule: Any) -> bool:
@@ -406,7 +465,10 @@ def _lint_header(report: _Collector, content: Mapping[str, Any]) -> None:
         f"a payload is an object: must be object, is {content.get('type')!r}",
     )
     _check_keywords(
-        report, "", content, KEYWORDS_OF_TYPE["object"] | TOP_KEYWORDS | COMMON_KEYWORDS - {"x-pii", "x-column"}
+        report,
+        "",
+        content,
+        KEYWORDS_OF_TYPE["object"] | TOP_KEYWORDS | COMMON_KEYWORDS - {"x-pii", "x-column"},
     )
 
 
@@ -694,12 +756,7 @@ def _lint_shared_names(documents: Sequence[Document]) -> list[Problem]:
 
 def _lint_correlated_fields(header: Document, documents: Sequence[Document]) -> list[Problem]:
     """A path that no event declares as a text never correlates anything."""
-    fields = {
-        PAYLOAD_PREFIX + prop.where.replace("properties.", "")
-        for document in documents
-        for prop in _walk(_Collector(document.path), document.content)
-        if not prop.in_array and types_of(prop.schema) == ("string",)
-    }
+    fields = _text_fields(documents)
     correlations: Mapping[str, Any] = header.content.get("correlations", {})
     return [
         Problem(header.path, f"correlations.{name}", f"no event has the text field {path}")
@@ -708,6 +765,55 @@ def _lint_correlated_fields(header: Document, documents: Sequence[Document]) -> 
         for path in ([paths] if isinstance(paths, str) else paths)
         if path.startswith(PAYLOAD_PREFIX) and path not in fields
     ]
+
+
+def _lint_anonymous_fields(header: Document, documents: Sequence[Document]) -> list[Problem]:
+    """Conditions look at what is declared, and nothing that is dropped is left in the payload, or needed there."""
+    body: Mapping[str, Any] = header.content.get("anonymous", {"when": {}, "drop": []})
+    fields, names = _text_fields(documents), body.get("drop_payload", [])
+    problems = [
+        Problem(header.path, f"anonymous.when.{name}.fields", f"no event has the text field {path}")
+        for name, condition in body["when"].items()
+        for path in ([condition["fields"]] if isinstance(condition["fields"], str) else condition["fields"])
+        if path.startswith(PAYLOAD_PREFIX) and path not in fields
+    ]
+    dropped = {name for name, rule in header.content.get("pii", {}).items() if rule["action"] == "drop"}
+    for format_name, wire in header.content["wire_formats"].items():
+        for column in body["drop"]:
+            paths = wire["envelope"].get(column, [])
+            for path in [paths] if isinstance(paths, str) else paths:
+                if path.startswith(PAYLOAD_PREFIX) and path.rsplit(".", 1)[-1] not in dropped.union(names):
+                    message = f"{column} stays in the payload as {path} of {format_name}: name it here"
+                    problems.append(Problem(header.path, "anonymous.drop_payload", message))
+    for document in documents:
+        needed = {
+            required
+            for schema in _objects(document.content)
+            for required in schema.get("required", ())
+            if required in names
+        }
+        problems += [
+            Problem(document.path, "required", f"{name} is dropped from events that name nobody")
+            for name in sorted(needed)
+        ]
+    return problems
+
+
+def _text_fields(documents: Sequence[Document]) -> set[str]:
+    return {
+        PAYLOAD_PREFIX + prop.where.replace("properties.", "")
+        for document in documents
+        for prop in _walk(_Collector(document.path), document.content)
+        if not prop.in_array and types_of(prop.schema) == ("string",)
+    }
+
+
+def _objects(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield an object and the objects inside it, those in arrays too."""
+    yield schema
+    for sub in schema.get("properties", {}).values():
+        yield from _objects(sub)
+        yield from _objects(sub.get("items", {}))
 
 
 # small things

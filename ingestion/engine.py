@@ -28,7 +28,7 @@ from ingestion.compile import (
 from ingestion.contract import Source
 from ingestion.envelope import Envelope, compile_envelope
 from ingestion.errors import LoadError
-from ingestion.masking import Masking, compile_masking, holds_personal
+from ingestion.masking import Masking, compile_masking, holds_personal, without
 from ingestion.pseudonym import Secret, pseudonym_sql
 from ingestion.sql import literal
 
@@ -140,12 +140,17 @@ class Engine:
         reader = pa.RecordBatchReader.from_batches(schema, _passing_errors(lines))
         self._judging.register("incoming", reader)
         relation = self.envelope.relation(_with_default("incoming", schema, received_default))
+        dropped = self.source.anonymous.drop
+        identifying = ", ".join(
+            f"case when not is_anonymous then {name} end" if name in dropped else name
+            for name in ("user_id", "session_id", "device_id", "order_id", "trace_id")
+        )
         try:
             self._execute(
                 self._judging,
                 f"""insert into parsed select row_number, contract, {self.envelope.plainly_valid}, event_id,
-                idempotency_key, tenant_id, occurred_at, received_at, user_id, session_id, device_id, order_id,
-                trace_id, producer, payload from {relation}""",
+                idempotency_key, tenant_id, occurred_at, received_at, {identifying}, producer, payload, is_anonymous
+                from {relation}""",
             )
         finally:
             self._judging.unregister("incoming")
@@ -155,6 +160,7 @@ class Engine:
         present = self._contracts_in("parsed")
         valid = _per_contract(present, [check.plainly_valid for check in self.checks], "false")
         personal = _per_contract(present, [masking.needed for masking in self.maskings], "false")
+        generally = generally_valid(self.source.pii, self.source.anonymous.drop_payload)
         # The rows are filtered after they were judged: DuckDB would push the filter into the expressions and
         # evaluate them twice.
         self._execute(
@@ -162,8 +168,8 @@ class Engine:
             f"""insert into verdicts
             with judged as materialized (
                 select row_number, contract,
-                    coalesce(not (is_plain and {valid} and {generally_valid(self.source.pii)}), true) as is_suspect,
-                    {personal} or {holds_personal(self.source.pii)} as is_personal
+                    coalesce(not (is_plain and {valid} and {generally}), true) as is_suspect,
+                    {personal} or {holds_personal(self.source.pii)} or is_anonymous as is_personal
                 from {self._members("parsed", present)}
             )
             select * from judged where is_suspect or is_personal""",
@@ -187,10 +193,18 @@ class Engine:
         if not present:
             return
         masked = _per_contract(present, [masking.masked for masking in self.maskings], "null")
+        names = self.source.anonymous.drop_payload
+        left = (
+            f"case when is_anonymous then {without('payload', names)} else payload end"
+            if names
+            else "payload"
+        )
         self._execute(
             self._judging,
             f"""insert into masked
-            select row_number, {masked} from parsed where row_number in ({personal})""",
+            select row_number, {left} from (
+                select row_number, is_anonymous, {masked} as payload from parsed where row_number in ({personal})
+            )""",
         )
 
     def _contracts_in(self, table: str) -> list[int]:
@@ -282,7 +296,7 @@ class Engine:
             for rule in self.envelope.rules
         )
         violations = _per_contract(present, [check.violations for check in self.checks], "[]")
-        general = violations_of(general_rules(self.source.pii))
+        general = violations_of(general_rules(self.source.pii, self.source.anonymous.drop_payload))
         versions = _per_contract(
             range(len(self.source.contracts)), [literal(c.version) for c in self.source.contracts], "null"
         )
@@ -336,7 +350,7 @@ _CHUNK_TABLES = """
 create or replace table parsed (
     row_number ubigint, contract int, is_plain boolean, event_id varchar, idempotency_key varchar, tenant_id varchar,
     occurred_at timestamp, received_at timestamp, user_id varchar, session_id varchar, device_id varchar,
-    order_id varchar, trace_id varchar, producer varchar, payload varchar
+    order_id varchar, trace_id varchar, producer varchar, payload varchar, is_anonymous boolean
 );
 create or replace table verdicts (row_number ubigint, contract int, is_suspect boolean, is_personal boolean);
 create or replace table rejected (row_number ubigint);

@@ -13,7 +13,7 @@ from ingestion.compile import Rule
 from ingestion.contract import Source
 from ingestion.payload_parts import CompiledParts, compile_parts
 from ingestion.schema_types import DATE_TIME_PATTERN
-from ingestion.sql import is_object, is_text, json_path, lenient, literal, literals, path_list
+from ingestion.sql import any_of, is_object, is_text, json_path, lenient, literal, literals, path_list
 
 TEXT_COLUMNS = (
     "event_id",
@@ -70,7 +70,7 @@ class Envelope:
 
         Columns: row_number, valid, received_default, the text columns (`occurred_at` and `received_at` as
         `occurred_text` and `received_text`), payload, payload_fault, occurred_at, received_wire, received_at,
-        contract (index into the source's contracts, or NULL).
+        contract (index into the source's contracts, or NULL), is_anonymous (whether the event names nobody).
         """
         blank = "chr(32) || chr(9) || chr(10) || chr(13)"
         inner_object = f"(is_inner and {is_object(f'ltrim(inner_text, {blank})')})"
@@ -111,7 +111,8 @@ class Envelope:
             query = f"(\nselect {step}\nfrom {query})"
         return f"""(
 select {rows}, {plain}, payload, payload_fault, occurred_at, received_wire,
-    coalesce(received_wire, received_default) as received_at, known.contract as contract
+    coalesce(received_wire, received_default) as received_at, known.contract as contract,
+    {self._anonymous()} as is_anonymous
 from {query} left join ({self._contracts()}) as known on known.name = event_type and known.major = wire_major)"""
 
     @property
@@ -165,6 +166,16 @@ from {query} left join ({self._contracts()}) as known on known.name = event_type
         if self.source.tenants:
             plain.append(f"tenant_id in ({literals(self.source.tenants)})")
         return f"coalesce({' and '.join(plain)}, false)"
+
+    def _anonymous(self) -> str:
+        """SQL: whether one of the conditions holds under which an event names nobody."""
+        found = []
+        for condition in self.source.anonymous.conditions.values():
+            for field in condition.fields:
+                path = literal(json_path(field.removeprefix(IN_PAYLOAD).split(".")))
+                text = f"json_extract_string(payload, {path})" if field.startswith(IN_PAYLOAD) else field
+                found.append(f"coalesce(regexp_matches({text}, {literal(condition.matches)}, 'i'), false)")
+        return any_of(found)
 
     @property
     def _tolerance(self) -> str:

@@ -6,7 +6,7 @@ any depth. A personal name that holds an object or an array never gets here: the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingestion.compile import PayloadCheck, where_undeclared
@@ -51,16 +51,21 @@ def holds_personal(pii: Mapping[str, PiiRule]) -> str:
     return where_undeclared(f"regexp_matches(payload, {literal('[{,]' + _names(pii) + ':')})")
 
 
+def without(payload: str, names: Sequence[str]) -> str:
+    """SQL of a payload without the scalars of some names, at any depth."""
+    key = f"{_names(names)}:{_SCALAR}"
+    result = f"regexp_replace({payload}, {literal(',' + key)}, '', 'g')"
+    result = f"regexp_replace({result}, {literal('[{]' + key + ',')}, '{{', 'g')"
+    return f"regexp_replace({result}, {literal('[{]' + key + '[}]')}, '{{}}', 'g')"
+
+
 def _masked(declared: Mapping[tuple[str, ...], PiiRule], pii: Mapping[str, PiiRule]) -> str:
     """Return the nested calls that first blank every personal name, then write pseudonyms where they belong."""
     dropped = [name for name, rule in pii.items() if rule.action == "drop"]
     replaced = [name for name, rule in pii.items() if rule.action != "drop"]
     result = "payload"
     if dropped:
-        key = f"{_names(dropped)}:{_SCALAR}"
-        result = f"regexp_replace({result}, {literal(',' + key)}, '', 'g')"
-        result = f"regexp_replace({result}, {literal('[{]' + key + ',')}, '{{', 'g')"
-        result = f"regexp_replace({result}, {literal('[{]' + key + '[}]')}, '{{}}', 'g')"
+        result = without(result, dropped)
     if replaced:
         key = f"([{{,]{_names(replaced)}:){_SCALAR}"
         result = f"regexp_replace({result}, {literal(key)}, '\\1null', 'g')"
@@ -82,5 +87,5 @@ def _masked(declared: Mapping[tuple[str, ...], PiiRule], pii: Mapping[str, PiiRu
     return result
 
 
-def _names(names: Mapping[str, PiiRule] | list[str]) -> str:
+def _names(names: Iterable[str]) -> str:
     return '"(?:' + "|".join(sorted(names)) + ')"'

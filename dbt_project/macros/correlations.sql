@@ -4,6 +4,7 @@
         'bilten': ['session', 'order', 'visit'],
         'insights': [],
         'pocm': ['session', 'order', 'cart', 'payment', 'shipment', 'search', 'recommendation'],
+        'studyin': ['session'],
     } -%}
     {{ return(declared[source_name]) }}
 {%- endmacro -%}

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ingestion.simulator.drawing import Minter, draw
 from ingestion.simulator.model import DAY_MS, HOUR_MS, EventBatch, Ints
 from ingestion.simulator.pocm import places
-from ingestion.simulator.pocm.generate import Minter, _batch, _midnight, _where
-from ingestion.simulator.pocm.tables import TENANTS, Tenant, draw
+from ingestion.simulator.pocm.generate import _batch, _midnight, _where
+from ingestion.simulator.pocm.tables import TENANTS, Tenant
 
 FIRST_ID = 3 << 35
 """Ids given out by the other parts of a tenant's day lie below and above."""

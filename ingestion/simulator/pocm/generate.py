@@ -6,7 +6,6 @@ by phase and then given times by one running sum over all visits.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -22,15 +21,15 @@ from ingestion.simulator.columns import (
     Kind,
     concatenated,
     constant,
-    identifiers,
     json_arrays,
     json_objects,
     json_value,
     text_array,
 )
+from ingestion.simulator.drawing import Minter, as_series, draw, pick
 from ingestion.simulator.model import ENVELOPE, HOUR_MS, EventBatch, Ints
 from ingestion.simulator.pocm import places, tables
-from ingestion.simulator.pocm.tables import RATES, Tenant, draw, pick
+from ingestion.simulator.pocm.tables import RATES, Tenant
 
 MINUTE_MS = 60_000
 BROWSE, RECOVERY, HEADLESS = 0, 1, 2
@@ -297,39 +296,6 @@ STOREFRONT = ("storefront", "12.3.0")
 
 
 @dataclass
-class Minter:
-    """Gives out ids that are distinct over the whole simulation and the same for the same seed."""
-
-    seed: int
-    day: int
-    tenant: int
-    used: int = 0
-    mask: np.uint64 = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Spread the seed over 64 bits."""
-        digest = hashlib.sha256(f"ids {self.seed}".encode()).digest()
-        self.mask = np.uint64(int.from_bytes(digest[:8], "big"))
-
-    def new(self, prefix: str, size: int) -> pd.Series:
-        """Return `size` ids that were never given out before."""
-        first = (self.day + 1) << 44 | self.tenant << 40 | self.used
-        self.used += size
-        return as_series(
-            identifiers(prefix, self._masked(np.uint64(first) + np.arange(size, dtype=np.uint64)))
-        )
-
-    def of(self, prefix: str, numbers: Ints) -> pd.Series:
-        """Return the ids of numbered things of the tenant: the same on every day."""
-        return as_series(
-            identifiers(prefix, self._masked(np.uint64(self.tenant << 40) + numbers.astype(np.uint64)))
-        )
-
-    def _masked(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-        return keys ^ self.mask
-
-
-@dataclass
 class Step:
     """Events of one type inside visits, before they have times."""
 
@@ -360,11 +326,6 @@ class Day:
     def chance(self, rate: str, size: int) -> npt.NDArray[np.bool_]:
         """Return which of `size` trials succeed at a rate of `RATES`."""
         return self.rng.random(size) < RATES[rate]
-
-
-def as_series(values: pa.Array) -> pd.Series:
-    """Return Arrow texts as a pandas column."""
-    return pd.Series(values.to_pandas())
 
 
 def _where(present: npt.NDArray[np.bool_], values: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:

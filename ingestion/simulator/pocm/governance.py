@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ingestion.simulator.columns import identifiers
+from ingestion.simulator.drawing import Minter, as_series, pick
 from ingestion.simulator.model import DAY_MS, HOUR_MS, EventBatch
-from ingestion.simulator.pocm.generate import MINUTE_MS, Minter, _batch, _midnight, _where, as_series
-from ingestion.simulator.pocm.tables import TENANTS, Tenant, pick
+from ingestion.simulator.pocm.generate import MINUTE_MS, _batch, _midnight, _where
+from ingestion.simulator.pocm.tables import TENANTS, Tenant
 
 FIRST_ID = 1 << 38
 """Ids given out by the other parts of a tenant's day lie below."""

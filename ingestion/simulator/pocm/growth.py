@@ -15,9 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from ingestion.simulator.columns import MONEY_UNITS
+from ingestion.simulator.drawing import Minter, draw, pick
 from ingestion.simulator.model import DAY_MS, HOUR_MS, EventBatch, Ints
-from ingestion.simulator.pocm.generate import CENT, MINUTE_MS, Minter, _batch, _midnight, _where
-from ingestion.simulator.pocm.tables import AFFILIATES, PROMOTIONS, TENANTS, Tenant, draw, pick
+from ingestion.simulator.pocm.generate import CENT, MINUTE_MS, _batch, _midnight, _where
+from ingestion.simulator.pocm.tables import AFFILIATES, PROMOTIONS, TENANTS, Tenant
 
 FIRST_ID = 1 << 37
 """Ids given out by the other parts of a tenant's day lie below."""

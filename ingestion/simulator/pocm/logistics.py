@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ingestion.simulator.drawing import Minter, draw, pick
 from ingestion.simulator.model import HOUR_MS, EventBatch, Ints
-from ingestion.simulator.pocm.generate import Minter, _batch
+from ingestion.simulator.pocm.generate import _batch
 from ingestion.simulator.pocm.lines import order_lines
 from ingestion.simulator.pocm.places import RECALLED_BATCH, batch_of, warehouse_of
-from ingestion.simulator.pocm.tables import TENANTS, Tenant, draw, pick
+from ingestion.simulator.pocm.tables import TENANTS, Tenant
 
 FIRST_ID = 1 << 36
 """The ids that the shop gives out on a tenant's day lie below."""

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ingestion.simulator.drawing import Minter
 from ingestion.simulator.model import DAY_MS, HOUR_MS, EventBatch, Ints
 from ingestion.simulator.pocm import places
-from ingestion.simulator.pocm.generate import COSTS, FIELDS, MINUTE_MS, PRODUCT_IDS, Minter, _batch
+from ingestion.simulator.pocm.generate import COSTS, FIELDS, MINUTE_MS, PRODUCT_IDS, _batch
 from ingestion.simulator.pocm.lines import order_lines
 from ingestion.simulator.pocm.tables import TENANTS, Tenant
 

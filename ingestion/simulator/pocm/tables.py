@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 
 @dataclass(frozen=True)
 class Tenant:
@@ -189,17 +186,3 @@ RATES = {
     "placed_again": 0.004,
 }
 """Shares of whatever each step acts on: visits, views, carts, orders, payments."""
-
-
-def pick(
-    rng: np.random.Generator, choices: tuple[tuple[str, float], ...], size: int
-) -> npt.NDArray[np.object_]:
-    """Return `size` names drawn by their weights."""
-    names = np.array([name for name, _ in choices], dtype=object)
-    weights = np.array([weight for _, weight in choices])
-    return names[rng.choice(len(names), size=size, p=weights / weights.sum())]
-
-
-def draw(rng: np.random.Generator, choices: tuple[str, ...], size: int) -> npt.NDArray[np.object_]:
-    """Return `size` names drawn evenly."""
-    return np.array(choices, dtype=object)[rng.integers(0, len(choices), size=size)]

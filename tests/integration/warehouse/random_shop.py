@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from lake_writer import Event
+from random_producer import Deliveries, RandomProducer
 
 START = datetime(2026, 11, 14, tzinfo=UTC)
 PRODUCTS = ("p1", "p2", "p3")
-TIES = {"cart_id", "order_id", "payment_id"}
-Deliveries = dict[str, list[Event]]
+TIES = frozenset({"cart_id", "order_id", "payment_id"})
 
 
 def deliveries(seed: int, sessions: int = 60, days: int = 10) -> Deliveries:
     """Return what a shop sent, by the time at which it was received (one delivery per hour of receipt)."""
-    shop = _Shop(random.Random(seed), days)
+    shop = _Shop(random.Random(seed), days, TIES)
     for number in range(sessions):
         shop.visit(number)
     shop.catalogue()
@@ -35,27 +33,7 @@ def deliveries(seed: int, sessions: int = 60, days: int = 10) -> Deliveries:
     return shop.delivered()
 
 
-class _Shop:
-    def __init__(self, rng: random.Random, days: int) -> None:
-        self.rng = rng
-        self.days = days
-        self.events: list[Event] = []
-
-    def add(
-        self, moment: datetime, event_type: str, payload: dict[str, object], **envelope: str | None
-    ) -> None:
-        number = len(self.events)
-        self.events.append(
-            Event(
-                event_id=f"e{self.rng.randrange(10**9):09d}-{number}",
-                occurred_at=f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}",
-                event_type=event_type,
-                payload=payload,
-                idempotency_key=f"k{number}" if self.rng.random() < 0.5 else None,
-                **envelope,  # type: ignore[arg-type]
-            )
-        )
-
+class _Shop(RandomProducer):
     def visit(self, number: int) -> None:
         """One session: it may cross midnight, end anywhere, and an order or refund may follow days later."""
         rng = self.rng
@@ -342,26 +320,3 @@ class _Shop:
         if rng.random() < 0.4:
             parcel = {}
             said("RETURN_RECEIVED", order_id=order, product_id="p1", quantity=rng.randrange(1, 3), reason="x")
-
-    def delivered(self) -> Deliveries:
-        """Every event once, many up to two days late, some again, some under another id and time."""
-        found: Deliveries = {}
-        for number, event in enumerate(self.events):
-            copies = [event]
-            if self.rng.random() < 0.3:
-                copies.append(event)
-            if event.idempotency_key and self.rng.random() < 0.3:
-                moment = datetime.fromisoformat(event.occurred_at) + timedelta(
-                    hours=self.rng.randrange(-30, 30)
-                )
-                again = f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}"
-                copies.append(replace(event, event_id=f"retry-{number}", occurred_at=again))
-            # What no session or cart ties to other dates comes very late: it restates its own date, long after the
-            # dates whose events that date's carts and orders need were rebuilt.
-            is_tied = event.session_id or TIES & event.payload.keys()
-            slack = (1, 60, 3600, 86400, 2 * 86400) if is_tied else (3600, 10 * 86400)
-            for copy in copies:
-                lateness = timedelta(seconds=self.rng.choice(slack) * self.rng.random())
-                received = datetime.fromisoformat(event.occurred_at) + lateness + timedelta(hours=31)
-                found.setdefault(f"{received:%Y-%m-%d %H}:30", []).append(copy)
-        return found

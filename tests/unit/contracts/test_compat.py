@@ -358,3 +358,37 @@ def test_a_folder_without_contracts_is_refused(tmp_path: Path) -> None:
         BaselineError, match=r"holds no contracts; valid: a folder with <source>/_source\.yaml"
     ):
         changes_since(str(tmp_path), tmp_path, {})
+
+
+DOOR = {"description": "Nobody is named.", "fields": "payload.state", "matches": "^new$"}
+
+
+def _anonymous(folder: ContractFolder, *drop: str, **when: dict[str, str]) -> None:
+    folder.source["anonymous"] = {"when": when, "drop": list(drop)}
+
+
+def test_more_events_that_name_nobody_break_nothing(folder: ContractFolder) -> None:
+    found = changes(folder, lambda f: _anonymous(f, "user_id", door=DOOR))
+
+    assert found == {
+        True: [],
+        False: [
+            "anonymous.drop: nothing became user_id",
+            "anonymous.when.door: is new: other events than before name nobody",
+        ],
+    }
+
+
+def test_an_event_that_names_somebody_again_breaks_a_promise(folder: ContractFolder) -> None:
+    _anonymous(folder, "user_id", "session_id", door=DOOR, gate=DOOR)
+
+    found = changes(folder, lambda f: _anonymous(f, "user_id", door=DOOR | {"matches": "^newer$"}))
+
+    assert found == {
+        True: [
+            "anonymous.drop: user_id, session_id became user_id",
+            "anonymous.when.door: changed: other events than before name nobody",
+            "anonymous.when.gate: is removed: other events than before name nobody",
+        ],
+        False: [],
+    }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from contract_folder import ContractFolder
 
-from ingestion.contract import ContractError, lint_source, load_source
+from ingestion.contract import ContractError, lint_source, load_source, source_names
 
 Bend = Callable[[ContractFolder], Any]
 
@@ -22,8 +23,15 @@ def test_the_small_source_is_in_order(folder: ContractFolder) -> None:
     assert problems(folder) == []
 
 
-def test_pocm_is_in_order() -> None:
-    assert lint_source("pocm") == []
+@pytest.mark.parametrize("source", source_names())
+def test_every_source_is_in_order(source: str) -> None:
+    assert lint_source(source) == []
+
+
+def test_a_source_with_anonymous_events_is_in_order(folder: ContractFolder) -> None:
+    _session_in_payload(folder)
+    folder.source["anonymous"]["drop_payload"].append("session")
+    assert problems(folder) == []
 
 
 CARD = {"type": "object", "description": "x", "properties": {"brand": {"type": "string", "description": "x"}}}
@@ -33,6 +41,23 @@ LINES_OF_PEOPLE = {
     "description": "x",
     "items": {"type": "object", "properties": {"who": PERSON}},
 }
+
+
+AT_THE_DOOR = {"description": "Nobody is named.", "fields": "payload.state", "matches": "^new$"}
+ANONYMOUS = {"when": {"door": AT_THE_DOOR}, "drop": ["user_id"], "drop_payload": ["login"]}
+
+
+def _anonymous(**changes: Any) -> Bend:
+    return lambda f: f.source.update(anonymous=copy.deepcopy(ANONYMOUS) | changes)
+
+
+def _door(**changes: Any) -> Bend:
+    return _anonymous(when={"door": AT_THE_DOOR | changes})
+
+
+def _session_in_payload(folder: ContractFolder) -> None:
+    _anonymous(drop=["user_id", "session_id"])(folder)
+    folder.source["wire_formats"]["api"]["envelope"]["session_id"] = ["meta.session", "payload.who.session"]
 
 
 def _extra(**schema: Any) -> Bend:
@@ -315,6 +340,56 @@ def _extra(**schema: Any) -> Bend:
             ),
             "correlations.visit: no event has the text field payload.visitor",
             id="correlation around midnight by a field of no event",
+        ),
+        pytest.param(
+            _anonymous(when={}),
+            "anonymous.when: must name at least one condition",
+            id="anonymous events without a condition",
+        ),
+        pytest.param(
+            _anonymous(drop=["session_id"]),
+            "anonymous.drop: must list user_id and what else of device_id, order_id, session_id, trace_id, user_id",
+            id="anonymous events that keep their user",
+        ),
+        pytest.param(
+            _anonymous(drop=["user_id", "tenant_id"]),
+            "anonymous.drop: must list user_id and what else of",
+            id="anonymous events without a column that every event needs",
+        ),
+        pytest.param(
+            _anonymous(drop_payload=["a b"]),
+            "anonymous.drop_payload: must be a list of field names, is ['a b']",
+            id="anonymous events without a name that is none",
+        ),
+        pytest.param(
+            _anonymous(drop_payload=["payment_id"]),
+            "shop/PAID.v1.yaml: required: payment_id is dropped from events that name nobody",
+            id="anonymous events without a field that their contract requires",
+        ),
+        pytest.param(
+            _door(fields=["payload.path"]),
+            "anonymous.when.door.fields: no event has the text field payload.path",
+            id="a condition on a field of no event",
+        ),
+        pytest.param(
+            _door(fields=["user_key"]),
+            "anonymous.when.door.fields: 'user_key' tells nothing; valid: event_type, producer, payload.<field>",
+            id="a condition on a column that tells nothing",
+        ),
+        pytest.param(
+            _door(matches="(?=x)"),
+            "anonymous.when.door.matches: '(?=x)' has",
+            id="a condition that engines read differently",
+        ),
+        pytest.param(
+            _door(description=" "),
+            "anonymous.when.door.description: must say why nobody is named",
+            id="a condition without a reason",
+        ),
+        pytest.param(
+            _session_in_payload,
+            "anonymous.drop_payload: session_id stays in the payload as payload.who.session of api: name it here",
+            id="a dropped column that the payload would still hold",
         ),
     ],
 )

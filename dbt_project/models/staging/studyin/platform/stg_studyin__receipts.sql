@@ -1,0 +1,1 @@
+{{ staged_receipts('studyin') }}

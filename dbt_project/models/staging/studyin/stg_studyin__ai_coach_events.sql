@@ -1,0 +1,52 @@
+{# Generated from ingestion/contracts by `millrace contracts generate`; do not edit. #}
+with
+
+source as (
+    select *
+    from {{ source('raw', 'events') }}
+    where
+        source = 'studyin'
+        and event_type in ('ai_coach_feedback', 'ai_coach_interaction')
+        and not is_duplicate
+),
+
+typed as (
+    select
+        *,
+        JSONExtract(
+            payload,
+            'Tuple(
+                conversation_id String,
+                rating Nullable(Int64),
+                latency_ms Nullable(Int64),
+                tokens Nullable(Int64),
+                model Nullable(String)
+            )'
+        ) as parsed
+    from source
+    where not throwIf(not isValidJSON(payload), 'a payload in raw.events is no JSON')
+)
+
+select
+    event_id,
+    event_type,
+    contract_version,
+    tenant_id,
+    occurred_at,
+    received_at,
+    received_hour,
+    user_key,
+    session_id,
+    device_id,
+    order_id,
+    trace_id,
+    producer,
+    load_id,
+    row_number,
+    toDate(occurred_at) as occurred_date,
+    tupleElement(parsed, 'conversation_id') as conversation_id,
+    tupleElement(parsed, 'rating') as rating,
+    tupleElement(parsed, 'latency_ms') as latency_ms,
+    tupleElement(parsed, 'tokens') as tokens,
+    tupleElement(parsed, 'model') as model
+from typed
