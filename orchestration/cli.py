@@ -366,7 +366,7 @@ def _report_changes(settings: Settings, source: str, manifests: list[Manifest]) 
 # --- marts out ------------------------------------------------------------------------------------
 
 
-@app.command(epilog="Example: millrace run --from 2026-11-18 --to 2026-11-19 --select 'group:facts'")
+@app.command(epilog="Example: millrace run --from 2026-11-18 --to 2026-11-19 --select 'group:facts_pocm'")
 def run(
     start: From = None,
     end: To = None,

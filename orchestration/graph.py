@@ -10,8 +10,8 @@ import dagster as dg
 from expectations.proof.marts import load_proof
 from ingestion.contract import Source
 from orchestration.assets.landing import build_landing_asset
-from orchestration.assets.marts import Translator, build_dbt_assets, group_of, models_of
-from orchestration.assets.names import STAGING, proof_key, raw_key
+from orchestration.assets.marts import Translator, build_dbt_assets, is_staging, models_of
+from orchestration.assets.names import proof_key, raw_key
 from orchestration.assets.quality import build_proof_asset
 from orchestration.assets.raw import build_raw_asset
 from orchestration.checks import build_marts_out_gates, build_raw_in_gate
@@ -50,8 +50,11 @@ def build_source_graph(
         cadence: [translator.get_asset_key(node) for node in nodes.values()]
         for cadence, nodes in models.items()
     }
-    groups = {
-        translator.get_asset_key(node): group_of(node) for nodes in models.values() for node in nodes.values()
+    views = {
+        translator.get_asset_key(node)
+        for nodes in models.values()
+        for node in nodes.values()
+        if is_staging(node)
     }
 
     def dbt_models(cadence: Cadence) -> dg.AssetsDefinition:
@@ -77,7 +80,7 @@ def build_source_graph(
         {
             cadence: [
                 *([raw] if cadence is HOURLY else []),
-                *(key for key in found if groups[key] != STAGING),
+                *(key for key in found if key not in views),
             ]
             for cadence, found in keys.items()
         },

@@ -132,7 +132,7 @@ def materialize_window(
         settings: where the stack is.
         window_from: first received hour, aware, on the hour.
         window_to: end of the last one.
-        select: an asset selection in Dagster's syntax, such as `group:kpi` or `+pocm/kpi_daily`; None means
+        select: an asset selection in Dagster's syntax, such as `group:kpi_pocm` or `+pocm/kpi_daily`; None means
             all.
         progress: called for every asset materialised, check evaluated and step failed.
 

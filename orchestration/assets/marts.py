@@ -95,7 +95,7 @@ class Translator(DagsterDbtTranslator):
         return replace(spec, description=describe_test(self.get_resource_props(manifest, unique_id)))
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        """The layer: what `meta.group` says, else what the models' folder is."""
+        """What `meta.group` says, else the layer, the source and the event group that the model's folder says."""
         if dbt_resource_props["resource_type"] != "model":
             return None
         return group_of(dbt_resource_props)
@@ -139,18 +139,24 @@ def source_of(props: Mapping[str, Any]) -> str:
 
 
 def group_of(props: Mapping[str, Any]) -> str:
-    """The group of a model: `staging`, `facts` (intermediates too) or `kpi`, those of an event group by its name.
+    """The group of a model: its layer (`staging`, `facts` with the intermediates, `kpi`), then its source.
 
-    The event group is the folder below the source's: `marts/pocm/stock` gives `facts_stock` and `kpi_stock`.
+    Those of an event group have its name too, which is the folder below the source's: `marts/pocm/stock` gives
+    `facts_pocm_stock` and `kpi_pocm_stock`.
     """
     given = meta_of(props).get("group")
     if given:
         return str(given)
-    layer, folders = props["fqn"][1], props["fqn"][3:-1]
-    if layer == "staging":
-        return STAGING
-    is_fact = layer == "intermediate" or str(props["alias"]).startswith(("fact_", "dim_"))
-    return "_".join([FACTS if is_fact else KPI, *folders])
+    folders = props["fqn"][3:-1]
+    if is_staging(props):
+        return f"{STAGING}_{source_of(props)}"
+    is_fact = props["fqn"][1] == "intermediate" or str(props["alias"]).startswith(("fact_", "dim_"))
+    return "_".join([FACTS if is_fact else KPI, source_of(props), *folders])
+
+
+def is_staging(props: Mapping[str, Any]) -> bool:
+    """Whether a model is a view over raw, which holds nothing of its own."""
+    return str(props["fqn"][1]) == STAGING
 
 
 def models_of(manifest: Manifest, source: str, cadence: Cadence) -> dict[str, Mapping[str, Any]]:

@@ -122,7 +122,7 @@ def materialised(page: Page, settings: Settings) -> str:
 
 def test_the_lineage_reads_from_landing_to_quality(page: Page) -> None:
     page.goto("/asset-groups")
-    names = ("landing", "raw", "staging", "facts", "kpi", "quality")
+    names = ("landing", "raw", "staging_pocm", "facts_pocm", "kpi_pocm", "quality")
     boxes = {}
     for name in names:
         found = page.locator("svg, foreignObject, div").get_by_text(name, exact=True).last
