@@ -11,6 +11,8 @@ import yaml
 
 PROOF_ROOT = Path(__file__).resolve().parent
 Period = Literal["hour", "day", "week", "month"]
+DELIVERED = "events"
+"""The relation of every event that counts, whatever its type."""
 WORDS = frozenset({"grain", "day", "every", "restates", "uncompared"})
 
 
@@ -44,7 +46,8 @@ class Mart:
 class Proof:
     """Everything the second engine needs to know about a source.
 
-    `relations` are DuckDB statements; `measured` names the relation of the events that the marts measure.
+    `relations` are DuckDB statements; `measured` names the relation of the events that the marts measure. Without
+    marts nothing is recomputed: rows are still counted, from the lake to the warehouse.
     """
 
     source: str
@@ -58,17 +61,16 @@ class Proof:
 
 
 def load_proof(source: str, root: Path = PROOF_ROOT) -> Proof:
-    """Read the proof of a source.
+    """Read the proof of a source; one without `proof.yaml` proves no mart.
 
     Raises:
-        ValueError: when the source has no proof, or says of a mart what cannot be.
+        ValueError: when it says of a mart what cannot be.
         FileNotFoundError: when a mart's file is missing.
     """
     folder = root / source
     description = folder / "proof.yaml"
     if not description.is_file():
-        known = sorted(path.parent.name for path in root.glob("*/proof.yaml"))
-        raise ValueError(f"no proof for source {source!r}; there are proofs for {', '.join(known) or 'none'}")
+        return Proof(source, (), DELIVERED, ())
     declared = yaml.safe_load(description.read_text())
     relations = tuple((folder / "relations" / f"{name}.sql").read_text() for name in declared["relations"])
     return Proof(

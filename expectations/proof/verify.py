@@ -54,7 +54,7 @@ def verify(
 
     Raises:
         ProofError: when the window ends before it starts or has no time zone.
-        ValueError: when the source has no proof.
+        ValueError: when the source's proof says of a mart what cannot be.
     """
     if window is not None:
         _check(window)

@@ -10,7 +10,7 @@ import dagster as dg
 
 from expectations.bridge import check_outcome
 from expectations.lineage import run_lineage
-from expectations.proof import VerifyReport, verify
+from expectations.proof import UNPROVED, VerifyReport, verify
 from expectations.records import store_results
 from ingestion.contract import Source
 from orchestration.assets.names import QUALITY, owner_of, proof_key
@@ -158,12 +158,11 @@ def reconciliation_result(report: VerifyReport) -> dg.AssetCheckResult:
     """Whether both engines agree on every value, and whether there was anything to compare."""
     marts = {mart.mart for mart in report.marts}
     unequal = [str(difference) for difference in report.differences if difference.mart in marts]
-    compared = report.values > 0 or report.events == 0
     count = sum(mart.different for mart in report.marts)
-    passed = count == 0 and not unequal and compared
+    passed = count == 0 and not unequal and report.compared
     if passed:
-        text = f"{report.values} values of {len(report.marts)} marts agree"
-    elif not compared:
+        text = f"{report.values} values of {len(report.marts)} marts agree" if report.marts else UNPROVED
+    elif not report.compared:
         text = f"the lake holds {report.events} events to measure, but no value could be compared"
     else:
         text = _listed(f"{count} of {report.values} values differ", unequal)
