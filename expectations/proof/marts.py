@@ -13,7 +13,8 @@ PROOF_ROOT = Path(__file__).resolve().parent
 Period = Literal["hour", "day", "week", "month"]
 DELIVERED = "events"
 """The relation of every event that counts, whatever its type."""
-WORDS = frozenset({"grain", "day", "every", "restates", "uncompared"})
+Lasts = Literal["raw_events", "quarantine"]
+WORDS = frozenset({"grain", "day", "every", "restates", "uncompared", "lasts"})
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Mart:
     that identify a row; `day` is an expression, valid in both engines, for the first occurred day of a row;
     `every` is the period that a row stands for and after which the mart is rebuilt; `restates` says which later
     days an event restates beside those that it touches: so many, or every one; `uncompared` maps columns that
-    hold no value of their own to the reason.
+    hold no value of their own to the reason; `lasts` names what its rows stand on and go with, where that is kept
+    for a shorter time than the mart or the lake.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Mart:
     every: Period = "day"
     restates: int | Literal["later"] = 0
     uncompared: dict[str, str] = field(default_factory=dict)
+    lasts: Lasts | None = None
 
     @property
     def last_day(self) -> str:
@@ -92,6 +95,8 @@ def _mart(name: str, sql: str, declared: Mapping[str, Any]) -> Mart:
         raise ValueError(f"{name}: every is {every!r}; valid: {', '.join(get_args(Period))}")
     if restates != "later" and not (isinstance(restates, int) and restates >= 0):
         raise ValueError(f"{name}: restates is {restates!r}; valid: a number of days, later")
-    return Mart(
-        name, sql, tuple(declared["grain"]), declared["day"], every, restates, declared.get("uncompared", {})
-    )
+    lasts = declared.get("lasts")
+    if lasts is not None and lasts not in get_args(Lasts):
+        raise ValueError(f"{name}: lasts is {lasts!r}; valid: {', '.join(get_args(Lasts))}")
+    grain = tuple(declared["grain"])
+    return Mart(name, sql, grain, declared["day"], every, restates, declared.get("uncompared", {}), lasts)

@@ -91,6 +91,8 @@ class VerifyReport:
     different: int
     events: int
     pending: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()
+    """What retention took away on purpose, and what could not be compared for it."""
     seconds: float = 0.0
 
     @property
@@ -123,6 +125,7 @@ class VerifyReport:
             "marts": [vars(result) for result in self.marts],
             "differences": [vars(difference) for difference in self.differences],
             "pending": list(self.pending),
+            "retired": list(self.retired),
         }
 
     def to_json(self) -> str:
@@ -149,6 +152,8 @@ class VerifyReport:
             lines.append(f"  {UNPROVED}")
         if self.pending:
             lines += ["", f"not materialised yet, left out: {len(self.pending)} loads of later hours"]
+        if self.retired:
+            lines += ["", "past retention", *(f"  {sentence}" for sentence in self.retired)]
         if self.different:
             lines += ["", f"differences ({self.different:,})"]
             lines += [f"  {difference}" for difference in self.differences[:differences]]

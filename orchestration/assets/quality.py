@@ -3,6 +3,7 @@
 # Dagster reads the annotations of steps when they are defined: no `from __future__ import annotations` here.
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from orchestration.partitions import DAILY, Cadence
 from orchestration.places import place_of
 from orchestration.plots import markdown_table
 from orchestration.resources import Platform
+from orchestration.retention import note_verification
 from orchestration.retries import RETRY, permanent_errors_fail_at_once
 from orchestration.settings import Settings
 from orchestration.warehouse import dbt
@@ -80,7 +82,10 @@ def build_proof_asset(
         place = place_of(context, key)
         with permanent_errors_fail_at_once(), platform.warehouse(place.log_comment) as client:
             window = (place.window.start, place.window.end)
+            since = datetime.now(UTC)
             report = verify(platform.store, client, source.name, window, marts=names)
+            if cadence is DAILY:
+                note_verification(client, report, since)
             lineage = run_lineage(
                 source,
                 compiled_manifest(platform.settings),

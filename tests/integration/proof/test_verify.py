@@ -275,8 +275,6 @@ def test_a_source_without_a_proof_is_conserved_and_says_that_no_mart_is_proved(
 
 def test_a_source_without_a_proof_that_lost_rows_fails(shops: tuple[ObjectStore, Client]) -> None:
     lake, client = shops
-    client.command(
-        f"alter table raw.events delete where load_id = '{FIRST}'", settings={"mutations_sync": 1}
-    )
+    client.command(f"alter table raw.events delete where load_id = '{FIRST}'", settings={"mutations_sync": 1})
     report = verify_marts(lake, client, "pocm", proof=replace(load_proof("nowhere"), source="pocm"))
     assert named(report) == [("loads", "raw_rows")]
