@@ -300,9 +300,17 @@ def _conservation(suite: str, source: Source) -> list[Check]:
             source.owner,
             "what a load rejected is in ops.quarantine, no row more or less",
             None,
-            {"query": _against_loads("quarantine", "quarantined")},
+            {"query": f"{_against_loads('quarantine', 'quarantined')} and {_not_expired(source.name)}"},
         ),
     ]
+
+
+def _not_expired(source: str) -> str:
+    """Rejected rows are kept for a shorter time than the loads they came with."""
+    return (
+        "received_hour not in (select period from ops.retired_periods "
+        f"where source = {literal(source)} and store = 'ops.quarantine')"
+    )
 
 
 def _against_loads(relation: str, count: str) -> str:

@@ -47,6 +47,8 @@ class ReplayResult:
     accepted: int
     duplicate: int
     """Rows that are valid now but repeat an accepted one."""
+    expired: int = 0
+    """Rejected rows that retention took away: nobody can try them again."""
 
     @property
     def changed(self) -> bool:
@@ -79,12 +81,17 @@ def replay(
         One result for every load that had rows to try.
 
     Raises:
-        LoadError: there is no such load, or the key is another one.
+        LoadError: there is no such load, retention took its rejected rows away, or the key is another one.
     """
     if load_id is not None:
         found = read_manifest(store, source.name, load_id)
         if found is None:
             raise LoadError(f"{source.name} has no load {load_id}")
+        if found.counts.quarantined and expired_rows(found) == found.counts.quarantined:
+            raise LoadError(
+                f"the {found.counts.quarantined} rejected rows of load {load_id} are past retention and gone: "
+                "load a mended input instead"
+            )
         loads = [found]
     else:
         loads = list(all_manifests(store, source.name))
@@ -101,6 +108,11 @@ def replay(
             work = _Replay(store, source, Secret(key), current, codes, memory_limit_mb, Path(folder))
             results.append(work.run())
     return results
+
+
+def expired_rows(manifest: Manifest) -> int:
+    """Count the rejected rows of a load that retention took away."""
+    return sum(file.rows for file in manifest.expired if file.kind == "quarantine")
 
 
 @dataclass
@@ -161,9 +173,9 @@ class _Replay:
             rejected = judged.rejected["row_number"].to_numpy()
             recovered[file.key] = np.setdiff1d(lines["row_number"].to_numpy(), rejected).tolist()
         if not accepted + duplicate:
-            return ReplayResult(self.manifest, tried, 0, 0)
+            return ReplayResult(self.manifest, tried, 0, 0, expired_rows(self.manifest))
         written = write_manifest(self.store, self._reduced(writer, recovered), committed_at=datetime.now(UTC))
-        return ReplayResult(written, tried, accepted, duplicate)
+        return ReplayResult(written, tried, accepted, duplicate, expired_rows(written))
 
     def _lines(self, table: pa.Table) -> pa.Table:
         """Return the wire texts of the rows that may be tried, as `REPLAY_SCHEMA`."""
@@ -256,6 +268,7 @@ def _merged(
     before = old.counts if old is not None else Counts()
     moved = new.counts if new is not None else Counts()
     accepted, duplicate = before.accepted + moved.accepted, before.duplicate + moved.duplicate
-    quarantined = sum(file.rows for file in files if file.kind == "quarantine")
+    expired = old.expired if old is not None else ()
+    quarantined = sum(file.rows for file in (*files, *expired) if file.kind == "quarantine")
     read = accepted + duplicate + quarantined + before.suppressed
-    return HourEntry(hour, Counts(read, accepted, duplicate, quarantined, before.suppressed), files)
+    return HourEntry(hour, Counts(read, accepted, duplicate, quarantined, before.suppressed), files, expired)

@@ -57,12 +57,13 @@ class HourEntry:
     """The part of a load that was received in one hour.
 
     It names at least one file, if need be an empty one, so that listing an hour finds every load with rows of
-    that hour, also one of duplicates only.
+    that hour, also one of duplicates only. `expired` are files that retention took away: their rows still count.
     """
 
     received_hour: datetime
     counts: Counts
     files: tuple[FileEntry, ...] = ()
+    expired: tuple[FileEntry, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,11 @@ class Manifest:
         """Every file of every hour."""
         return tuple(file for hour in self.hours for file in hour.files)
 
+    @property
+    def expired(self) -> tuple[FileEntry, ...]:
+        """Every file that retention took away from an hour that is still known."""
+        return tuple(file for hour in self.hours for file in hour.expired)
+
     def hour(self, received_hour: datetime) -> HourEntry | None:
         """Return the part received in the given UTC hour, or None."""
         wanted = paths.hour_of(received_hour)
@@ -121,7 +127,7 @@ class Manifest:
             raise ManifestError(f"load {self.load_id}: its hours do not add up to {self.counts}")
         for hour in self.hours:
             for kind, rows in (("raw", hour.counts.accepted), ("quarantine", hour.counts.quarantined)):
-                held = sum(file.rows for file in hour.files if file.kind == kind)
+                held = sum(file.rows for file in (*hour.files, *hour.expired) if file.kind == kind)
                 if held != rows:
                     where = f"load {self.load_id}: {kind} files of {hour.received_hour}"
                     raise ManifestError(f"{where} hold {held} rows, not {rows}")
@@ -143,16 +149,8 @@ class Manifest:
                 HourEntry(
                     _moment(hour["received_hour"]),
                     Counts(**hour["counts"]),
-                    tuple(
-                        FileEntry(
-                            **{
-                                **file,
-                                "min_occurred_at": _optional_moment(file["min_occurred_at"]),
-                                "max_occurred_at": _optional_moment(file["max_occurred_at"]),
-                            }
-                        )
-                        for file in hour["files"]
-                    ),
+                    tuple(_file(file) for file in hour["files"]),
+                    tuple(_file(file) for file in hour.get("expired", ())),
                 )
                 for hour in value["hours"]
             )
@@ -168,6 +166,11 @@ class Manifest:
             )
         except (ValueError, KeyError, TypeError) as error:
             raise ManifestError(f"not a manifest: {error}") from error
+
+
+def _file(value: dict[str, Any]) -> FileEntry:
+    moments = ("min_occurred_at", "max_occurred_at")
+    return FileEntry(**{**value, **{name: _optional_moment(value[name]) for name in moments}})
 
 
 def _plain(value: Any) -> str:

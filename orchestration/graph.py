@@ -42,7 +42,11 @@ def schedule_status(environment: str) -> dg.DefaultScheduleStatus:
 def build_source_graph(
     source: Source, manifest: Mapping[str, Any], translator: Translator, settings: Settings
 ) -> dg.Definitions:
-    """Build assets, gates, freshness checks, jobs, schedules and sensors of a source."""
+    """Build assets, gates, freshness checks, jobs, schedules and sensors of a source.
+
+    Every source has the job of the hour, which brings its events into the warehouse, and that of the day, which
+    proves that none was lost; those of the week and the month come with the first model of theirs.
+    """
     partitions = {cadence: cadence.partitions(settings.first_day) for cadence in CADENCES}
     raw = raw_key(source.name)
     models = {cadence: found for cadence in CADENCES if (found := models_of(manifest, source.name, cadence))}
@@ -90,17 +94,22 @@ def build_source_graph(
         cadence: build_partitioned_job(
             source.name,
             cadence,
-            [raw, *found] if cadence is HOURLY else [*found, proof_key(source.name, cadence)],
+            [
+                *([raw] if cadence is HOURLY else []),
+                *keys.get(cadence, []),
+                *([proof_key(source.name, cadence)] if cadence in proofs else []),
+            ],
             freshness.checks,
         )
-        for cadence, found in keys.items()
+        for cadence in CADENCES
+        if cadence in {HOURLY, *keys, *proofs}
     }
     sensors, schedules = sensor_status(settings.environment), schedule_status(settings.environment)
     return dg.Definitions(
         assets=[
             build_landing_asset(source, settings.first_day),
             build_raw_asset(source, partitions[HOURLY]),
-            *map(dbt_models, keys),
+            *map(dbt_models, models),
             *proofs.values(),
         ],
         asset_checks=[*gates, *freshness.checks],
@@ -136,10 +145,7 @@ def _proven(source: str, keys: Mapping[Cadence, Sequence[dg.AssetKey]]) -> dict[
                 raise ValueError(
                     f"{key.to_user_string()} is rebuilt every {cadence.unit}, but its proof compares every {every}"
                 )
-    return {
-        cadence: [*found.get(HOURLY, []), *marts] if cadence is DAILY else marts
-        for cadence, marts in found.items()
-    }
+    return found | {DAILY: [*found.get(HOURLY, []), *found.get(DAILY, [])]}
 
 
 def _refuse_open_gates(source: str, upstream: Sequence[dg.AssetKey]) -> Callable[[Any], None]:

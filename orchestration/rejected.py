@@ -133,12 +133,22 @@ def answer_replay(
         tried = sum(result.tried for result in results)
         accepted = sum(result.accepted for result in results)
         duplicate = sum(result.duplicate for result in results)
+        expired = sum(result.expired for result in results)
         changed.append((source.name, [result.manifest for result in results if result.changed]))
         if as_json:
-            answer_json({"source": source.name, "tried": tried, "accepted": accepted, "duplicate": duplicate})
+            answer_json(
+                {
+                    "source": source.name,
+                    "tried": tried,
+                    "accepted": accepted,
+                    "duplicate": duplicate,
+                    "expired": expired,
+                }
+            )
         else:
             answer(
                 f"{source.name}: tried {tried:,} rejected rows, {accepted:,} accepted now, "
                 f"{duplicate:,} duplicate, {tried - accepted - duplicate:,} still rejected"
+                + (f"; {expired:,} more are past retention and gone" if expired else "")
             )
     return changed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +13,7 @@ from expectations.model import SuiteResult
 from expectations.proof import VerifyReport, verify
 from ingestion.contract import Source
 from orchestration.connections import object_store, warehouse
+from orchestration.retention import note_verification
 from orchestration.settings import Settings
 from orchestration.warehouse.dbt import run_dbt
 
@@ -56,8 +57,10 @@ def verify_source(
         expectations.proof.ProofError: when the verification cannot run as asked.
     """
     client = warehouse(settings)
+    since = datetime.now(UTC)
     try:
         proof = verify(object_store(settings), client, source.name, window)
+        note_verification(client, proof, since)
     finally:
         client.close()
     with TemporaryDirectory(prefix="millrace-lineage-") as target:

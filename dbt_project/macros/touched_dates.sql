@@ -45,6 +45,7 @@
         {%- if window is not none %}
         and received_hour >= toDateTime('{{ window.from }}', 'UTC')
         and received_hour < toDateTime('{{ window.to }}', 'UTC')
+        and occurred_date not in ({{ dates_beyond_the_lake(source_name) }})
         {%- endif %}
 {%- endmacro -%}
 

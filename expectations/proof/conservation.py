@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from expectations.proof.compare import Comparison, compare
 from expectations.proof.report import ConservationLine
+from expectations.proof.retired import Retired
 from expectations.proof.warehouse import ClickHouse, fetch
 from lake.manifest import Manifest
 
@@ -42,6 +43,33 @@ def declare_loads(
     )
     found = pa.Table.from_pylist(rows, schema)  # noqa: F841  DuckDB reads it by its name
     connection.execute("create table declared as select * from found")
+
+
+def declare_expired(connection: duckdb.DuckDBPyConnection, manifests: Iterable[Manifest]) -> None:
+    """Create `expired_rows`: rows of files that retention took out of the lake, by the record of the manifests."""
+    rows = [
+        {
+            "load_id": manifest.load_id,
+            "received_hour": hour.received_hour.astimezone(UTC).replace(tzinfo=None),
+            "kind": file.kind,
+            "rows": file.rows,
+        }
+        for manifest in manifests
+        for hour in manifest.hours
+        for file in hour.expired
+    ]
+    found = pa.Table.from_pylist(  # noqa: F841  DuckDB reads it by its name
+        rows,
+        pa.schema(
+            [
+                ("load_id", pa.string()),
+                ("received_hour", pa.timestamp("us")),
+                ("kind", pa.string()),
+                ("rows", pa.int64()),
+            ]
+        ),
+    )
+    connection.execute("create table expired_rows as select * from found")
 
 
 def lines(
@@ -104,7 +132,7 @@ def against_lake(
                 load_id,
                 sum(rows) filter (kind = 'raw') as raw_rows,
                 sum(rows) filter (kind = 'quarantine') as quarantine_rows
-            from lake_rows {_where(window)}
+            from (from lake_rows union all from expired_rows) {_where(window)}
             group by load_id
         )
         select
@@ -124,11 +152,15 @@ def against_warehouse(
     client: ClickHouse,
     source: str,
     window: tuple[datetime, datetime] | None,
+    retired: Retired,
 ) -> Comparison:
     """Compare the lake with `ops.loads`, `raw.events` and `ops.quarantine`, per load.
 
-    `raw_duplicates` is the warehouse's own `is_duplicate`, counted again by the second engine.
+    `raw_duplicates` is the warehouse's own `is_duplicate`, counted again by the second engine. Hours that retention
+    took out of a table, by its own record, are not counted of it on either side.
     """
+    no_events = _excluding(retired.hours("raw.events"))
+    no_quarantine = _excluding(retired.hours("ops.quarantine"))
     connection.execute(
         f"""
         create or replace table expected_loads as
@@ -136,14 +168,15 @@ def against_warehouse(
         held as (
             select
                 load_id,
-                sum(rows) filter (kind = 'raw') as raw_rows,
-                sum(rows) filter (kind = 'quarantine') as quarantine_rows
+                sum(rows) filter (kind = 'raw' and {no_events}) as raw_rows,
+                sum(rows) filter (kind = 'quarantine' and {no_quarantine}) as quarantine_rows
             from lake_rows {_where(window)}
             group by load_id
         ),
         again as (
             select load_id, count(*) as rows
-            from repeated {_where(window, "date_trunc('hour', received_at)")}
+            from (select *, date_trunc('hour', received_at) as received_hour from repeated)
+            {_where(window) or "where true"} and {no_events}
             group by load_id
         ),
         declared_loads as (
@@ -169,7 +202,7 @@ def against_warehouse(
         connection,
         client,
         "actual_loads",
-        _warehouse_loads(source, window),
+        _warehouse_loads(source, window, retired),
         {"load_id": "String", **counts},
     )
     return compare(connection, "loads", expected="expected_loads", actual="actual_loads", grain=["load_id"])
@@ -185,7 +218,13 @@ def taken_hours(client: ClickHouse, source: str) -> set[tuple[str, datetime]]:
     return {(str(load), datetime.fromtimestamp(hour, UTC)) for load, hour in rows}
 
 
-def _warehouse_loads(source: str, window: tuple[datetime, datetime] | None) -> str:
+def _excluding(hours: Iterable[datetime]) -> str:
+    """Return the DuckDB condition that leaves received hours out."""
+    listed = ", ".join(f"timestamp '{hour.astimezone(UTC):%Y-%m-%d %H:%M:%S}'" for hour in sorted(hours))
+    return f"received_hour not in ({listed})" if listed else "true"
+
+
+def _warehouse_loads(source: str, window: tuple[datetime, datetime] | None, retired: Retired) -> str:
     """Return the ClickHouse relation of what the warehouse holds per load."""
     part = f"where source = '{source}'"
     if window:
@@ -199,14 +238,14 @@ def _warehouse_loads(source: str, window: tuple[datetime, datetime] | None) -> s
             toInt64(sum(raw_duplicates)) as raw_duplicates, toInt64(sum(quarantine_rows)) as quarantine_rows
         from (
             select load_id, {each}, 0 as raw_rows, 0 as raw_duplicates, 0 as quarantine_rows
-            from ops.loads {part}
+            from ops.loads {part} {retired.condition("ops.loads")}
             union all
             select load_id, {none}, count() as raw_rows, countIf(is_duplicate) as raw_duplicates,
                 0 as quarantine_rows
-            from raw.events {part} group by load_id
+            from raw.events {part} {retired.condition("raw.events")} group by load_id
             union all
             select load_id, {none}, 0 as raw_rows, 0 as raw_duplicates, count() as quarantine_rows
-            from ops.quarantine {part} group by load_id
+            from ops.quarantine {part} {retired.condition("ops.quarantine")} group by load_id
         )
         group by load_id
     )"""

@@ -11,7 +11,10 @@ import yaml
 
 PROOF_ROOT = Path(__file__).resolve().parent
 Period = Literal["hour", "day", "week", "month"]
-WORDS = frozenset({"grain", "day", "every", "restates", "uncompared"})
+DELIVERED = "events"
+"""The relation of every event that counts, whatever its type."""
+Lasts = Literal["raw_events", "quarantine"]
+WORDS = frozenset({"grain", "day", "every", "restates", "uncompared", "lasts"})
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class Mart:
     that identify a row; `day` is an expression, valid in both engines, for the first occurred day of a row;
     `every` is the period that a row stands for and after which the mart is rebuilt; `restates` says which later
     days an event restates beside those that it touches: so many, or every one; `uncompared` maps columns that
-    hold no value of their own to the reason.
+    hold no value of their own to the reason; `lasts` names what its rows stand on and go with, where that is kept
+    for a shorter time than the mart or the lake.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Mart:
     every: Period = "day"
     restates: int | Literal["later"] = 0
     uncompared: dict[str, str] = field(default_factory=dict)
+    lasts: Lasts | None = None
 
     @property
     def last_day(self) -> str:
@@ -44,7 +49,8 @@ class Mart:
 class Proof:
     """Everything the second engine needs to know about a source.
 
-    `relations` are DuckDB statements; `measured` names the relation of the events that the marts measure.
+    `relations` are DuckDB statements; `measured` names the relation of the events that the marts measure. Without
+    marts nothing is recomputed: rows are still counted, from the lake to the warehouse.
     """
 
     source: str
@@ -58,17 +64,16 @@ class Proof:
 
 
 def load_proof(source: str, root: Path = PROOF_ROOT) -> Proof:
-    """Read the proof of a source.
+    """Read the proof of a source; one without `proof.yaml` proves no mart.
 
     Raises:
-        ValueError: when the source has no proof, or says of a mart what cannot be.
+        ValueError: when it says of a mart what cannot be.
         FileNotFoundError: when a mart's file is missing.
     """
     folder = root / source
     description = folder / "proof.yaml"
     if not description.is_file():
-        known = sorted(path.parent.name for path in root.glob("*/proof.yaml"))
-        raise ValueError(f"no proof for source {source!r}; there are proofs for {', '.join(known) or 'none'}")
+        return Proof(source, (), DELIVERED, ())
     declared = yaml.safe_load(description.read_text())
     relations = tuple((folder / "relations" / f"{name}.sql").read_text() for name in declared["relations"])
     return Proof(
@@ -90,6 +95,8 @@ def _mart(name: str, sql: str, declared: Mapping[str, Any]) -> Mart:
         raise ValueError(f"{name}: every is {every!r}; valid: {', '.join(get_args(Period))}")
     if restates != "later" and not (isinstance(restates, int) and restates >= 0):
         raise ValueError(f"{name}: restates is {restates!r}; valid: a number of days, later")
-    return Mart(
-        name, sql, tuple(declared["grain"]), declared["day"], every, restates, declared.get("uncompared", {})
-    )
+    lasts = declared.get("lasts")
+    if lasts is not None and lasts not in get_args(Lasts):
+        raise ValueError(f"{name}: lasts is {lasts!r}; valid: {', '.join(get_args(Lasts))}")
+    grain = tuple(declared["grain"])
+    return Mart(name, sql, grain, declared["day"], every, restates, declared.get("uncompared", {}), lasts)

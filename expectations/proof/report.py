@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 SHOWN = 50
+UNPROVED = "no mart is proved: a second engine knows none of them"
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ class VerifyReport:
     different: int
     events: int
     pending: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()
+    """What retention took away on purpose, and what could not be compared for it."""
     seconds: float = 0.0
 
     @property
@@ -100,8 +103,12 @@ class VerifyReport:
     @property
     def ok(self) -> bool:
         """Whether everything balances and agrees; nothing checked is never ok while the lake has events."""
-        checked = self.values > 0 or self.events == 0
-        return self.different == 0 and checked and self.total.balances
+        return self.different == 0 and self.compared and self.total.balances
+
+    @property
+    def compared(self) -> bool:
+        """Whether values were compared where there was something to compare."""
+        return self.values > 0 or self.events == 0 or not self.marts
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain values for JSON."""
@@ -118,6 +125,7 @@ class VerifyReport:
             "marts": [vars(result) for result in self.marts],
             "differences": [vars(difference) for difference in self.differences],
             "pending": list(self.pending),
+            "retired": list(self.retired),
         }
 
     def to_json(self) -> str:
@@ -140,14 +148,19 @@ class VerifyReport:
             f"  {result.mart}: {result.rows:,} rows, {result.values:,} values, {result.different:,} different"
             for result in self.marts
         ]
+        if not self.marts:
+            lines.append(f"  {UNPROVED}")
         if self.pending:
             lines += ["", f"not materialised yet, left out: {len(self.pending)} loads of later hours"]
+        if self.retired:
+            lines += ["", "past retention", *(f"  {sentence}" for sentence in self.retired)]
         if self.different:
             lines += ["", f"differences ({self.different:,})"]
             lines += [f"  {difference}" for difference in self.differences[:differences]]
             if self.different > differences:
                 lines.append(f"  … and {self.different - min(differences, len(self.differences)):,} more")
-        verdict = f"ok: {self.values:,} values agree" if self.ok else self._failure()
+        agreement = f"{self.values:,} values agree" if self.marts else "rows are conserved"
+        verdict = f"ok: {agreement}" if self.ok else self._failure()
         return "\n".join([*lines, "", f"{verdict} ({self.seconds:.1f} s)"])
 
     def _failure(self) -> str:

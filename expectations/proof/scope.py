@@ -44,6 +44,14 @@ def clause(mart: Mart, window: Window | None, touched: Callable[[Window], Collec
     return f"where {mart.last_day} <= cast('{last}' as date) and ({overlaps})"
 
 
+def not_before(condition: str, mart: Mart, first: date | None) -> str:
+    """Add to a clause that rows of periods which ended before a day are not compared."""
+    if first is None:
+        return condition
+    still = "false" if first == date.max else f"{mart.last_day} >= cast('{first}' as date)"
+    return f"{condition} and {still}" if condition else f"where {still}"
+
+
 def whole_periods(window: Window, every: Period) -> Window | None:
     """Return the part of a window that consists of whole hours, days, ISO weeks or months, or None."""
     start, end = (moment.astimezone(UTC) for moment in window)

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -15,7 +15,8 @@ from expectations.proof import conservation, lake_events, warehouse
 from expectations.proof.compare import Comparison, compare
 from expectations.proof.marts import Mart, Proof, load_proof
 from expectations.proof.report import Difference, MartResult, VerifyReport
-from expectations.proof.scope import TouchedDays, Window, clause
+from expectations.proof.retired import LOADS, Retired, read_retired
+from expectations.proof.scope import TouchedDays, Window, clause, not_before
 from lake.manifest import Manifest, all_manifests
 from lake.store import ObjectStore
 
@@ -54,7 +55,7 @@ def verify(
 
     Raises:
         ProofError: when the window ends before it starts or has no time zone.
-        ValueError: when the source has no proof.
+        ValueError: when the source's proof says of a mart what cannot be.
     """
     if window is not None:
         _check(window)
@@ -96,18 +97,23 @@ class _Verification:
         left_out = (
             _not_taken(self.client, source, manifests, self.window) if self.window and not missing else set()
         )
+        retired = read_retired(self.client, source)
+        forgotten = _of_hours(manifests, retired.periods.get(LOADS, set()))
         lake_events.create_deliveries(connection)
-        files = lake_events.files_of(manifests, left_out)
+        files = lake_events.files_of(manifests, left_out | forgotten)
         differences = lake_events.fetch_files(connection, self.store, files, folder) + missing
         lake_events.count_once(connection)
-        conservation.declare_loads(connection, manifests, left_out)
+        conservation.declare_loads(connection, manifests, left_out | forgotten)
+        conservation.declare_expired(connection, manifests)
         checks = [conservation.against_lake(connection, self.window)]
         if not missing:
-            checks.append(conservation.against_warehouse(connection, self.client, source, self.window))
+            checks.append(
+                conservation.against_warehouse(connection, self.client, source, self.window, retired)
+            )
         for statement in self.proof.relations:
             connection.execute(statement)
         touched = TouchedDays(connection, self.client, source)
-        marts = {mart.name: self._compare(mart, touched) for mart in self.proof.marts}
+        marts = {mart.name: self._compare(mart, touched, retired) for mart in self.proof.marts}
         checks += marts.values()
         parts = conservation.lines(connection, self.window)
         days = _days("cast(occurred_at as date)", self.window)
@@ -122,12 +128,13 @@ class _Verification:
             different=len(differences) + sum(check.different for check in checks),
             events=int(events[0]) if events else 0,
             pending=tuple(sorted({load for load, _ in left_out})),
+            retired=(*retired.describe(), *_shortened(self.proof, retired)),
         )
 
-    def _compare(self, mart: Mart, touched: TouchedDays) -> Comparison:
+    def _compare(self, mart: Mart, touched: TouchedDays, retired: Retired) -> Comparison:
         """Recompute one mart and compare it, row by row and value by value."""
         connection, database = self.connection, self.proof.source
-        days = clause(mart, self.window, touched)
+        days = not_before(clause(mart, self.window, touched), mart, retired.first_day(mart))
         expected, actual = f"expected_{mart.name}", f"actual_{mart.name}"
         connection.execute(f"create table {expected} as select * from ({mart.sql}) {days}")
         columns = warehouse.table_columns(self.client, database, mart.name)
@@ -166,6 +173,28 @@ def _not_taken(
         if hour.received_hour >= window[1]
     }
     return later - taken
+
+
+def _of_hours(manifests: list[Manifest], hours: set[datetime]) -> set[tuple[str, datetime]]:
+    """Return the (load, hour) pairs of some hours: retention forgets them in the warehouse first, then in the lake."""
+    return {
+        (manifest.load_id, hour.received_hour)
+        for manifest in manifests
+        for hour in manifest.hours
+        if hour.received_hour in hours
+    }
+
+
+def _shortened(proof: Proof, retired: Retired) -> list[str]:
+    """Say of which marts rows are no longer compared."""
+    firsts = {mart.name: retired.first_day(mart) for mart in proof.marts}
+    return [
+        f"{name}: not compared, what its rows carry on from is past retention"
+        if first == date.max
+        else f"{name}: compared from {first} on"
+        for name, first in firsts.items()
+        if first is not None
+    ]
 
 
 def _days(day: str, window: Window | None) -> str:

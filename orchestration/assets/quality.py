@@ -3,6 +3,7 @@
 # Dagster reads the annotations of steps when they are defined: no `from __future__ import annotations` here.
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import dagster as dg
 
 from expectations.bridge import check_outcome
 from expectations.lineage import run_lineage
-from expectations.proof import VerifyReport, verify
+from expectations.proof import UNPROVED, VerifyReport, verify
 from expectations.records import store_results
 from ingestion.contract import Source
 from orchestration.assets.names import QUALITY, owner_of, proof_key
@@ -19,6 +20,7 @@ from orchestration.partitions import DAILY, Cadence
 from orchestration.places import place_of
 from orchestration.plots import markdown_table
 from orchestration.resources import Platform
+from orchestration.retention import note_verification
 from orchestration.retries import RETRY, permanent_errors_fail_at_once
 from orchestration.settings import Settings
 from orchestration.warehouse import dbt
@@ -80,7 +82,10 @@ def build_proof_asset(
         place = place_of(context, key)
         with permanent_errors_fail_at_once(), platform.warehouse(place.log_comment) as client:
             window = (place.window.start, place.window.end)
+            since = datetime.now(UTC)
             report = verify(platform.store, client, source.name, window, marts=names)
+            if cadence is DAILY:
+                note_verification(client, report, since)
             lineage = run_lineage(
                 source,
                 compiled_manifest(platform.settings),
@@ -158,12 +163,11 @@ def reconciliation_result(report: VerifyReport) -> dg.AssetCheckResult:
     """Whether both engines agree on every value, and whether there was anything to compare."""
     marts = {mart.mart for mart in report.marts}
     unequal = [str(difference) for difference in report.differences if difference.mart in marts]
-    compared = report.values > 0 or report.events == 0
     count = sum(mart.different for mart in report.marts)
-    passed = count == 0 and not unequal and compared
+    passed = count == 0 and not unequal and report.compared
     if passed:
-        text = f"{report.values} values of {len(report.marts)} marts agree"
-    elif not compared:
+        text = f"{report.values} values of {len(report.marts)} marts agree" if report.marts else UNPROVED
+    elif not report.compared:
         text = f"the lake holds {report.events} events to measure, but no value could be compared"
     else:
         text = _listed(f"{count} of {report.values} values differ", unequal)

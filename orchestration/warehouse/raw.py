@@ -22,6 +22,7 @@ from lake.paths import hour_of
 from lake.store import ObjectStore
 from orchestration.warehouse import sql
 from orchestration.warehouse.raw_load import Lake, RawLoad, RawLoadError, files_of
+from orchestration.warehouse.retired import note_restored
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -95,6 +96,7 @@ def load_hours(
         lake = Lake(store, source, batch, endpoint_url)
         with RawLoad(client, lake, log_comment) as load:
             load.run()
+        note_restored(client, source_name, batch)
         results.extend(_results(client, source_name, list(batch)))
     return results
 

@@ -29,6 +29,7 @@
 
 {%- macro exchange_whole_table(target_relation, existing, sql) -%}
     {%- set staged = working_relation('staged') -%}
+    {%- do refuse_to_forget(existing) -%}
     {%- do run_query('drop table if exists ' ~ staged ~ ' sync') -%}
     {%- do run_query(create_partitioned_table(staged, sql)) -%}
     {%- call statement('main') -%}
@@ -50,6 +51,7 @@
         {%- do run_query('create or replace table ' ~ working_relation('touched_keys') ~ ' engine = MergeTree order by (' ~ config.get('touched_keys') | join(', ') ~ ') as ' ~ context[config.require('touched_query')]()) -%}
     {%- endif -%}
     {%- do run_query('create or replace table ' ~ touched ~ ' engine = MergeTree order by occurred_date as ' ~ touched_and_linked_dates()) -%}
+    {%- do refuse_without_events(touched) -%}
     {%- do assert_contract(sql, target_relation) -%}
     {#- A result without rows has no columns either. -#}
     {%- set ids = [] -%}

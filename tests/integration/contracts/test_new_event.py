@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from orchestration.embedded.testing import running_stack
-from orchestration.settings import PROJECT_ROOT
+from tests.integration.contracts.copied_project import Project
 
 CONTRACT = """\
 $schema: https://json-schema.org/draft/2020-12/schema
@@ -31,7 +27,6 @@ properties:
         description: Address it was sent to.
         x-pii: {class: email, action: pseudonymise}
 """
-FOLDERS = ("ingestion", "lake", "expectations", "orchestration", "dbt_project", "docs", "deploy")
 
 
 def event(event_id: str, **data: object) -> str:
@@ -45,37 +40,6 @@ def event(event_id: str, **data: object) -> str:
             "metadata": {"tenantId": "t1", "sessionId": "s1"},
         }
     )
-
-
-class Project:
-    """A copy of the project, and commands run in it."""
-
-    def __init__(self, root: Path, state_dir: Path) -> None:
-        self.root = root
-        listed = subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard", *FOLDERS, "workspace.yaml"],
-            cwd=PROJECT_ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        for name in listed.stdout.splitlines():
-            target = root / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes((PROJECT_ROOT / name).read_bytes())
-        self.environment = {**os.environ, "MILLRACE_STATE_DIR": str(state_dir), "PYTHONPATH": str(root)}
-
-    def millrace(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "orchestration.cli", *arguments],
-            cwd=self.root,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        return done.stdout
 
 
 @pytest.fixture(scope="module")

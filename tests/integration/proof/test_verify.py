@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from expectations.proof import ProofError, VerifyReport
+from expectations.proof import UNPROVED, ProofError, VerifyReport
 from expectations.proof import verify as verify_marts
+from expectations.proof.marts import load_proof
 from expectations.proof.verify import Window
 from lake.store import ObjectStore
 from orchestration.connections import object_store, warehouse
@@ -262,6 +264,17 @@ def test_a_window_that_ends_before_it_starts_is_refused(client: Client, lake: Ob
         verify(lake, client, "pocm", (DAY_TWO[1], DAY_ONE[0]))
 
 
-def test_an_unknown_source_names_the_proofs_there_are(client: Client, lake: ObjectStore) -> None:
-    with pytest.raises(ValueError, match=r"no proof for source 'nope'; there are proofs for pocm"):
-        verify(lake, client, "nope")
+def test_a_source_without_a_proof_is_conserved_and_says_that_no_mart_is_proved(
+    shops: tuple[ObjectStore, Client],
+) -> None:
+    report = verify_marts(*shops, "pocm", proof=replace(load_proof("nowhere"), source="pocm"))
+    assert report.ok
+    assert report.total.read == 10
+    assert UNPROVED in report.to_text()
+
+
+def test_a_source_without_a_proof_that_lost_rows_fails(shops: tuple[ObjectStore, Client]) -> None:
+    lake, client = shops
+    client.command(f"alter table raw.events delete where load_id = '{FIRST}'", settings={"mutations_sync": 1})
+    report = verify_marts(lake, client, "pocm", proof=replace(load_proof("nowhere"), source="pocm"))
+    assert named(report) == [("loads", "raw_rows")]

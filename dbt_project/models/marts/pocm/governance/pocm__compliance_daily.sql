@@ -9,6 +9,16 @@
     )
 }}
 
+{%- set received_columns = [
+    'received_rows',
+    'received_rejected_rows',
+    'received_rejected_rate',
+    'received_quarantine_bytes',
+    'received_to_mart_p50_seconds',
+    'received_to_mart_p95_seconds',
+    'received_to_mart_max_seconds',
+] -%}
+
 with
 audits as (
     select * from {{ ref('stg_pocm__compliance_audits') }}
@@ -103,6 +113,21 @@ delayed as (
         day
 ),
 
+{%- if rebuilds_touched_dates() %}
+-- Retention took what was received on these days: what it came to stays as it was counted then.
+settled as (
+    select
+        tenant_id,
+        day,
+        true as is_settled,
+        {{ received_columns | join(', ') }}
+    from {{ this }}
+    where
+        {{ is_touched('day') }}
+        and day in ({{ days_taken_out(['raw.events', 'ops.quarantine']) }})
+),
+
+{% endif %}
 grains as (
     select
         tenant_id,
@@ -123,32 +148,61 @@ grains as (
         tenant_id,
         day
     from rejected
+    {%- if rebuilds_touched_dates() %}
+    union distinct
+    select
+        tenant_id,
+        day
+    from settled
+    {%- endif %}
+),
+
+counted as (
+    select
+        -- A column that several joined relations share is named with its relation by ClickHouse, unless it has an alias.
+        grains.day as day,  -- noqa: AL09
+        audited.audit_accesses,
+        audited.audit_denied,
+        audited.audit_accesses_by_purpose,
+        exported.exports_requested,
+        exported.exports_completed,
+        rejected.rejected_rows as received_rejected_rows,
+        rejected.rejected_bytes as received_quarantine_bytes,
+        toLowCardinality(grains.tenant_id) as tenant_id,
+        accepted.accepted_rows + rejected.rejected_rows as received_rows,
+        if(received_rows = 0, null, rejected.rejected_rows / received_rows) as received_rejected_rate,
+    {%- for name, share in (('p50', 0.5), ('p95', 0.95)) %}
+            if(
+                empty(delayed.delays),
+                null,
+                delayed.delays[toUInt64(floor({{ share }} * length(delayed.delays))) + 1] / 1000
+            ) as received_to_mart_{{ name }}_seconds,
+    {%- endfor %}
+        if(empty(delayed.delays), null, arrayMax(delayed.delays) / 1000) as received_to_mart_max_seconds
+    from grains
+    left join audited on grains.tenant_id = audited.tenant_id and grains.day = audited.day
+    left join exported on grains.tenant_id = exported.tenant_id and grains.day = exported.day
+    left join accepted on grains.tenant_id = accepted.tenant_id and grains.day = accepted.day
+    left join rejected on grains.tenant_id = rejected.tenant_id and grains.day = rejected.day
+    left join delayed on grains.tenant_id = delayed.tenant_id and grains.day = delayed.day
 )
 
 select
-    -- A column that several joined relations share is named with its relation by ClickHouse, unless it has an alias.
-    grains.day as day,  -- noqa: AL09
-    audited.audit_accesses,
-    audited.audit_denied,
-    audited.audit_accesses_by_purpose,
-    exported.exports_requested,
-    exported.exports_completed,
-    rejected.rejected_rows as received_rejected_rows,
-    rejected.rejected_bytes as received_quarantine_bytes,
-    toLowCardinality(grains.tenant_id) as tenant_id,
-    accepted.accepted_rows + rejected.rejected_rows as received_rows,
-    if(received_rows = 0, null, rejected.rejected_rows / received_rows) as received_rejected_rate,
-    {%- for name, share in (('p50', 0.5), ('p95', 0.95)) %}
-        if(
-            empty(delayed.delays),
-            null,
-            delayed.delays[toUInt64(floor({{ share }} * length(delayed.delays))) + 1] / 1000
-        ) as received_to_mart_{{ name }}_seconds,
+    counted.tenant_id,
+    counted.day,
+    counted.audit_accesses,
+    counted.audit_denied,
+    counted.audit_accesses_by_purpose,
+    counted.exports_requested,
+    counted.exports_completed
+    {%- for column in received_columns %},
+    {% if rebuilds_touched_dates() -%}
+    if(settled.is_settled, settled.{{ column }}, counted.{{ column }}) as {{ column }}
+    {%- else -%}
+    counted.{{ column }}
+    {%- endif -%}
     {%- endfor %}
-    if(empty(delayed.delays), null, arrayMax(delayed.delays) / 1000) as received_to_mart_max_seconds
-from grains
-left join audited on grains.tenant_id = audited.tenant_id and grains.day = audited.day
-left join exported on grains.tenant_id = exported.tenant_id and grains.day = exported.day
-left join accepted on grains.tenant_id = accepted.tenant_id and grains.day = accepted.day
-left join rejected on grains.tenant_id = rejected.tenant_id and grains.day = rejected.day
-left join delayed on grains.tenant_id = delayed.tenant_id and grains.day = delayed.day
+from counted
+{%- if rebuilds_touched_dates() %}
+left join settled on counted.tenant_id = settled.tenant_id and counted.day = settled.day
+{%- endif %}
