@@ -8,7 +8,7 @@ from typing import Any
 
 from ingestion.contract import Anonymity, Contract, Field, PayloadParts, PiiRule, Source, WireFormat
 from ingestion.contract_example import example_json
-from ingestion.schema_types import is_nullable, is_open, types_of, value_schema
+from ingestion.schema_types import conditions_of, is_nullable, is_open, types_of, value_schema
 
 _CONSTRAINTS = {
     "minimum": "≥ {}",
@@ -117,9 +117,13 @@ def _event(contract: Contract) -> str:
         ("field", "type", "required", "unit", "constraints", "personal", "meaning"),
         list(_field_rows(contract.fields, "")),
     )
+    conditions = "".join(
+        f"Required where `{c.field}` is `{c.value}`: {', '.join(f'`{name}`' for name in c.required)}.\n\n"
+        for c in conditions_of(contract.schema)
+    )
     return (
         f"### {contract.event_type} {contract.version}\n\n{contract.description} {'; '.join(facts)}.\n\n"
-        f"{fields}\n```json\n{example_json(contract)}\n```\n"
+        f"{conditions}{fields}\n```json\n{example_json(contract)}\n```\n"
     )
 
 
@@ -160,6 +164,8 @@ def _told(schema: Mapping[str, Any]) -> list[str]:
         told += [f"each {text}" for text in _told(values)]
     if "enum" in schema:
         told.append("one of " + ", ".join(f"`{json.dumps(value)}`" for value in schema["enum"]))
+    if "x-derive" in schema:
+        told.append(f"derived from `{schema['x-derive']['from']}` ({schema['x-derive']['as']}) unless sent")
     return told
 
 

@@ -26,7 +26,7 @@ from ingestion.contract import (
     WireFormat,
     load_sources,
 )
-from ingestion.schema_types import is_nullable, is_open, types_of, value_schema
+from ingestion.schema_types import conditions_of, is_nullable, is_open, types_of, value_schema
 
 
 class BaselineError(ContractError):
@@ -282,12 +282,25 @@ def _one_contract(old: Contract, new: Contract) -> Iterator[Change]:
     if old.entity != new.entity:
         yield Change(source, where, True, f"moved from entity {old.entity} to {new.entity}")
     changes = list(_object_changes(source, where, "", old.schema, new.schema))
+    changes += _condition_changes(source, where, old.schema, new.schema)
     yield from changes
     before, after = _minor(old), _minor(new)
     if after < before:
         yield Change(source, where, True, f"x-version went back from {old.version} to {new.version}")
     elif changes and after == before:
         yield Change(source, where, False, f"changed, but x-version is still {new.version}: raise it")
+
+
+def _condition_changes(
+    source: str, where: str, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> Iterator[Change]:
+    before, after = (
+        {(c.field, c.value, n) for c in conditions_of(s) for n in c.required} for s in (old, new)
+    )
+    for field, value, name in sorted(before ^ after):
+        is_new = (field, value, name) in after
+        told = "became required" if is_new else "is no longer required"
+        yield Change(source, f"{where} {name}", is_new, f"{told} where {field} is {value}")
 
 
 def _minor(contract: Contract) -> int:
@@ -337,6 +350,9 @@ def _schema_changes(
     if old.get("x-unit") != new.get("x-unit"):
         yield Change(source, where, True, f"unit {old.get('x-unit')} became {new.get('x-unit')}")
     yield from _pii_change(source, where, old.get("x-pii"), new.get("x-pii"))
+    if old.get("x-derive") != new.get("x-derive"):
+        told = f"x-derive {old.get('x-derive')} became {new.get('x-derive')}"
+        yield Change(source, where, "x-derive" in old, told)
     yield from _bound_changes(source, where, old, new)
     yield from _value_changes(source, where, old, new)
     for keyword in ("pattern", "format"):

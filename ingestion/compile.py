@@ -20,6 +20,7 @@ from ingestion.schema_types import (
     DEPTH_LIMIT,
     INTEGER_LIMIT,
     MONEY_LIMIT,
+    conditions_of,
     has_fields,
     is_nullable,
     is_open,
@@ -279,6 +280,12 @@ class _Compiler:
                 yield from _open_rules(sub, value, field)
             if types_of(sub) == ("array",):
                 yield from _array_rules(sub, value, field)
+        if not path:
+            for condition in conditions_of(schema):
+                is_met = f"coalesce({_is_one_of([condition.value], self.value((condition.field,)))}, false)"
+                for name in condition.required:
+                    violated = f"({is_met} and {self.value((name,))} is null)"
+                    yield Rule("field_missing", name, violated, violated)
         if path:
             keys = f"json_keys(payload, {literal(json_path(path))})"
             yield Rule(

@@ -11,6 +11,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from ingestion.derive import KINDS
 from ingestion.oracle import schema_validator
 from ingestion.schema_types import (
     SCALAR_TYPES,
@@ -18,6 +19,7 @@ from ingestion.schema_types import (
     has_fields,
     is_nullable,
     is_open,
+    required_when,
     types_of,
     value_schema,
 )
@@ -36,8 +38,12 @@ KEYWORDS_OF_TYPE: Mapping[str, frozenset[str]] = {
     "object": frozenset({"properties", "required", "additionalProperties"}),
 }
 """The constraints that mean something for a type, beside those of every property."""
-COMMON_KEYWORDS = frozenset({"type", "description", "title", "x-unit", "x-pii", "x-example", "x-column"})
-TOP_KEYWORDS = frozenset({"$schema", "x-version", "x-entity", "x-aliases", "x-owner"})
+COMMON_KEYWORDS = frozenset(
+    {"type", "description", "title", "x-unit", "x-pii", "x-derive", "x-example", "x-column"}
+)
+TOP_KEYWORDS = frozenset({"$schema", "x-version", "x-entity", "x-aliases", "x-owner", "allOf"})
+OF_FIELDS = frozenset({"x-pii", "x-derive", "x-column"})
+"""What is said of a field of the payload, neither of the payload nor of an element."""
 
 SOURCE_KEYS: Mapping[str, bool] = {
     "description": True,
@@ -426,6 +432,8 @@ def _lint_contract(document: Document, source_pii: Mapping[str, Any]) -> list[Pr
     for prop in properties:
         _lint_property(report, prop, source_pii)
     _lint_columns(report, properties)
+    _lint_derivations(report, content)
+    _lint_conditions(report, content)
     if not report.problems:
         _lint_examples(report, properties)
     return report.problems
@@ -468,7 +476,7 @@ def _lint_header(report: _Collector, content: Mapping[str, Any]) -> None:
         report,
         "",
         content,
-        KEYWORDS_OF_TYPE["object"] | TOP_KEYWORDS | COMMON_KEYWORDS - {"x-pii", "x-column"},
+        KEYWORDS_OF_TYPE["object"] | TOP_KEYWORDS | COMMON_KEYWORDS - OF_FIELDS,
     )
 
 
@@ -606,7 +614,7 @@ def _lint_array(report: _Collector, prop: _Property) -> None:
             f"must be one of {', '.join(SCALAR_TYPES)}, object and never null; is {element.get('type')!r}",
         )
         return
-    allowed = KEYWORDS_OF_TYPE[types[0]] | COMMON_KEYWORDS - {"x-pii", "x-column"}
+    allowed = KEYWORDS_OF_TYPE[types[0]] | COMMON_KEYWORDS - OF_FIELDS
     _check_keywords(report, f"{where}.items", element, allowed)
     if types[0] != "object":
         _lint_constraints(report, f"{where}.items", element, types[0])
@@ -695,6 +703,73 @@ def _lint_columns(report: _Collector, properties: Sequence[_Property]) -> None:
         seen[prop.column] = prop.where
 
 
+def _lint_derivations(report: _Collector, content: Mapping[str, Any]) -> None:
+    properties = content.get("properties", {})
+    top = {f"properties.{name}" for name in properties}
+    for prop in _walk(_Collector(report.file), content):
+        if "x-derive" not in prop.schema:
+            continue
+        where, rule = f"{prop.where}.x-derive", prop.schema["x-derive"]
+        if not isinstance(rule, dict) or set(rule) != {"from", "as"}:
+            report.add(where, f"must be {{from: <field>, as: <kind>.<fact>}}, is {rule!r}")
+            continue
+        if prop.where not in top:
+            report.add(where, "only a field at the top of the payload can be derived")
+            continue
+        facts = {
+            f"{kind}.{fact}": type_ for kind, told in KINDS.items() for fact, type_ in told.facts.items()
+        }
+        if rule["as"] not in facts:
+            report.add(f"{where}.as", _not_one_of(rule["as"], sorted(facts)))
+        elif types_of(prop.schema) != (facts[rule["as"]],):
+            report.add(prop.where, f"{rule['as']} is a {facts[rule['as']]}")
+        report.add_unless(
+            is_nullable(prop.schema) and prop.column not in content.get("required", ()),
+            prop.where,
+            "a derived field may be missing: its type must allow null, and it must not be required",
+        )
+        report.add_unless("x-pii" not in prop.schema, prop.where, "a derived field cannot be personal")
+        _lint_origin(report, f"{where}.from", rule["from"], properties)
+
+
+def _lint_origin(report: _Collector, where: str, name: Any, properties: Mapping[str, Any]) -> None:
+    origin = properties.get(name) if isinstance(name, str) else None
+    if not isinstance(origin, dict) or types_of(origin) != ("string",) or "x-derive" in origin:
+        texts = [
+            key
+            for key, sub in properties.items()
+            if isinstance(sub, dict) and types_of(sub) == ("string",) and "x-derive" not in sub
+        ]
+        report.add(where, f"{name!r} is no text that is sent; valid: {', '.join(texts) or 'none'}")
+    elif "x-pii" in origin:
+        report.add(where, f"{name} is personal: what is derived from it would be too")
+
+
+def _lint_conditions(report: _Collector, content: Mapping[str, Any]) -> None:
+    properties = content.get("properties", {})
+    for place, body in enumerate(content.get("allOf", ())):
+        where = f"allOf.{place}"
+        condition = required_when(body)
+        if condition is None:
+            report.add(
+                where,
+                "must be {if: {properties: {<field>: {const: <text>}}, required: [<field>]}, "
+                "then: {required: [<field>, ...]}}",
+            )
+            continue
+        report.add_unless(
+            types_of(properties.get(condition.field, {})) == ("string",),
+            f"{where}.if",
+            f"{condition.field} must be a text of the payload",
+        )
+        for name in condition.required:
+            report.add_unless(
+                name in properties,
+                f"{where}.then.required",
+                f"{name!r} is no property; valid: {', '.join(properties)}",
+            )
+
+
 def _lint_examples(report: _Collector, properties: Sequence[_Property]) -> None:
     for prop in properties:
         if "x-example" in prop.schema:
@@ -736,6 +811,7 @@ def _lint_shared_names(documents: Sequence[Document]) -> list[Problem]:
                 "description": prop.schema["description"],
                 "unit": prop.schema.get("x-unit"),
                 "x-pii": prop.schema.get("x-pii"),
+                "x-derive": prop.schema.get("x-derive"),
                 "place in the payload": None if prop.in_array else prop.where.replace(".properties.", "."),
             }
             path, first = meanings.setdefault(prop.column, (document.path, meaning))

@@ -7,7 +7,7 @@ one of the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -26,11 +26,12 @@ from ingestion.compile import (
     violations_of,
 )
 from ingestion.contract import Source
+from ingestion.derive import KINDS, Derived, derived_fields, members_sql, read_texts
 from ingestion.envelope import Envelope, compile_envelope
 from ingestion.errors import LoadError
 from ingestion.masking import Masking, compile_masking, holds_personal, without
 from ingestion.pseudonym import Secret, pseudonym_sql
-from ingestion.sql import literal
+from ingestion.sql import json_path, literal
 
 LINE_SCHEMA = pa.schema([("row_number", pa.uint64()), ("line", pa.string())])
 REPLAY_SCHEMA = LINE_SCHEMA.append(pa.field("received_default", pa.timestamp("ms")))
@@ -107,6 +108,7 @@ class Engine:
         self._execute(self._judging, "insert into rejected select row_number from explained")
         self._judging.unregister("explained")
         self._mask()
+        self._derive()
         return Judged(schema, rejected)
 
     def settle(self, chunk: Judged) -> tuple[pa.Table, dict[datetime, int]]:
@@ -207,6 +209,67 @@ class Engine:
             )""",
         )
 
+    @cached_property
+    def _deriving(self) -> dict[int, tuple[Derived, ...]]:
+        """What each contract derives that derives anything, by its place."""
+        found = {place: derived_fields(contract) for place, contract in enumerate(self.source.contracts)}
+        return {place: groups for place, groups in found.items() if groups}
+
+    def _derive(self) -> None:
+        """Write down the members that payloads get by what their contract derives: each distinct text is read once."""
+        present = [place for place in self._contracts_in("parsed") if place in self._deriving]
+        if not present:
+            return
+        groups = {(g.origin, g.kind) for place in present for g in self._deriving[place]}
+        columns = {group: f"text{number}" for number, group in enumerate(sorted(groups), start=1)}
+        texts = ", ".join(
+            f"json_extract_string(payload, {literal(json_path((origin,)))}) as {column}"
+            for (origin, _), column in columns.items()
+        )
+        self._execute(
+            self._judging,
+            f"""create or replace temp table deriving as
+            select row_number, contract, json_keys(payload) as keys, {texts} from parsed
+            where contract in ({", ".join(map(str, present))}) and row_number not in (from rejected)""",
+        )
+        self._read_texts(columns)
+        facts = {group: f"{column}_facts.facts" for group, column in columns.items()}
+        members = _per_contract(
+            present,
+            {place: members_sql(self._deriving[place], "keys", facts) for place in present},
+            "null",
+        )
+        joins = " ".join(
+            f"left join main.facts as {column}_facts "
+            f"on {column}_facts.kind = {literal(kind)} and {column}_facts.text = deriving.{column}"
+            for (_, kind), column in columns.items()
+        )
+        self._execute(
+            self._judging,
+            f"""insert into derived
+            select row_number, members from (select row_number, {members} as members from deriving {joins})
+            where members is not null;
+            drop table deriving""",
+        )
+
+    def _read_texts(self, columns: dict[tuple[str, str], str]) -> None:
+        """Read the texts that were not read before."""
+        (known,) = self._judging.execute("select count(*) from main.facts").fetchall()[0]
+        if known > KNOWN_TEXTS:
+            self._execute(self._judging, f"create or replace table main.facts {_FACTS}")
+        for kind in KINDS:
+            named = [column for (_, other), column in columns.items() if other == kind]
+            if not named:
+                continue
+            found = " union all ".join(f"select {column} as text from deriving" for column in named)
+            new = self._judging.execute(
+                f"select distinct text from ({found}) as found where text is not null "
+                f"and text not in (select text from main.facts where kind = {literal(kind)})"
+            ).fetchall()
+            self._judging.register("read_texts", read_texts(kind, [text for (text,) in new]))
+            self._execute(self._judging, "insert into main.facts select * from read_texts")
+            self._judging.unregister("read_texts")
+
     def _contracts_in(self, table: str) -> list[int]:
         return self._numbers(f"select distinct contract from {table} where contract is not null order by 1")
 
@@ -269,17 +332,24 @@ class Engine:
             f"({index}, {literal(contract.event_type)}, {literal(contract.version)}, {places[contract.event_type]})"
             for index, contract in enumerate(self.source.contracts)
         )
+        payload = "coalesce(masked.payload, parsed.payload)"
+        joined = ""
+        if self._deriving:
+            joined = "left join derived on derived.row_number = parsed.row_number"
+            opened = f"substr({payload}, 1, length({payload}) - 1) || case when {payload} = '{{}}' then '' else ',' end"
+            payload = f"case when members is null then {payload} else {opened} || members || '}}' end"
         return f"""
         with known as (select * from (values {names}) as t(contract, event_type, contract_version, place))
         select
             {literal(self.source.name)} as source, event_type, contract_version, event_id, idempotency_key, tenant_id,
             occurred_at::timestamp_ms as occurred_at, received_at::timestamp_ms as received_at, user_key,
             session_id, device_id, order_id, trace_id, producer,
-            {literal(self.load_id)} as load_id, parsed.row_number, coalesce(masked.payload, parsed.payload) as payload
+            {literal(self.load_id)} as load_id, parsed.row_number, {payload} as payload
         from parsed
         join known on known.contract = parsed.contract
         left join main.users on users.user_id = parsed.user_id
         left join masked on masked.row_number = parsed.row_number
+        {joined}
         anti join (from rejected union all from duplicates) as gone on gone.row_number = parsed.row_number
         order by date_trunc('hour', received_at), place, occurred_at, event_id, parsed.row_number"""
 
@@ -339,12 +409,16 @@ EXPLAINED_SCHEMA = pa.schema(
 
 _SCHEMAS = ("one", "other")
 """Where chunks lie by turns: one may be judged while the other is settled."""
-_LASTING_TABLES = """
+_FACTS = "(kind varchar, text varchar, facts map(varchar, varchar))"
+_LASTING_TABLES = (
+    """
 create schema one;
 create schema other;
 create table main.seen (key uhugeint);
 create table main.users (user_id varchar, user_key varchar);
-"""
+create table main.facts """
+    + _FACTS
+)
 # Replaced for every chunk: DuckDB 2.0 keeps the memory of a truncated table, 50 MB a chunk, but not of a dropped one.
 _CHUNK_TABLES = """
 create or replace table parsed (
@@ -355,12 +429,15 @@ create or replace table parsed (
 create or replace table verdicts (row_number ubigint, contract int, is_suspect boolean, is_personal boolean);
 create or replace table rejected (row_number ubigint);
 create or replace table masked (row_number ubigint, payload varchar);
+create or replace table derived (row_number ubigint, members varchar);
 create or replace table keys (row_number ubigint, key uhugeint);
 create or replace table duplicates (row_number ubigint);
 """
 
 _OTHER_KIND = "xor(md5_number(idempotency_key), 1::uhugeint)"
 """The 128-bit key of an idempotency key: never that of an event id with the same text."""
+KNOWN_TEXTS = 100_000
+"""How many texts' facts are remembered from chunk to chunk."""
 KNOWN_USERS = 500_000
 """How many users' pseudonyms are remembered from chunk to chunk."""
 
@@ -385,7 +462,9 @@ def _with_default(table: str, schema: pa.Schema, received_default: datetime | No
     return f"(select row_number, line, timestamp '{moment}' as received_default from {table})"
 
 
-def _per_contract(present: Iterable[int], expressions: list[str], otherwise: str) -> str:
+def _per_contract(
+    present: Iterable[int], expressions: Sequence[str] | Mapping[int, str], otherwise: str
+) -> str:
     """Return a case over the contracts that the chunk holds: planning the others would cost for nothing."""
     cases = " ".join(f"when {index} then {expressions[index]}" for index in present)
     return f"case contract {cases} else {otherwise} end" if cases else otherwise

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ingestion.chunks import Chunk, ChunkReader, Progress
 from ingestion.contract import Source
+from ingestion.derive import versions
 from ingestion.documents import read_document
 from ingestion.engine import Engine, Judged
 from ingestion.errors import LoadError
@@ -228,6 +229,7 @@ class _Load:
             self.source.fingerprint,
             self.secret.fingerprint,
             self.given.name,
+            *versions(self.source),
         ]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
 

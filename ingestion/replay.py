@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from ingestion import quarantine
 from ingestion.contract import Source
+from ingestion.derive import versions
 from ingestion.engine import REPLAY_SCHEMA, Engine
 from ingestion.errors import LoadError
 from ingestion.locks import held
@@ -252,7 +253,7 @@ class _Replay:
             self.source.fingerprint,
             self.secret.fingerprint,
         ]
-        parts += sorted(self.codes or ())
+        parts += [*sorted(self.codes or ()), *versions(self.source)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
 
 

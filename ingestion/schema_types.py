@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 MONEY_TYPE = "Decimal(18, 4)"
@@ -48,6 +49,36 @@ CODE_OF_KEYWORD: Mapping[str, str] = {
     "x-safe-integer": "field_range",
 }
 """The quarantine code of a violated keyword; the three `x-` keywords are the rules that JSON Schema lacks."""
+
+
+@dataclass(frozen=True)
+class RequiredWhen:
+    """Fields that a payload must have where one of its texts has a certain value."""
+
+    field: str
+    value: str
+    required: tuple[str, ...]
+
+
+def required_when(body: Any) -> RequiredWhen | None:
+    """Read an element of a payload's `allOf`; None for one of another form than `RequiredWhen` stands for."""
+    match body:
+        case {"if": {"properties": dict(tested), "required": [name], **extra}, "then": dict(then), **more}:
+            pass
+        case _:
+            return None
+    wanted = then.get("required")
+    if extra or more or set(tested) != {name} or set(then) != {"required"} or not isinstance(wanted, list):
+        return None
+    match tested[name]:
+        case {"const": str(value), **rest} if not rest and wanted:
+            return RequiredWhen(str(name), value, tuple(map(str, wanted)))
+    return None
+
+
+def conditions_of(schema: Mapping[str, Any]) -> tuple[RequiredWhen, ...]:
+    """Return what a payload must have under which condition."""
+    return tuple(found for body in schema.get("allOf", ()) if (found := required_when(body)) is not None)
 
 
 def types_of(schema: Mapping[str, Any]) -> tuple[str, ...]:

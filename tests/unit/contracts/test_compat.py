@@ -161,6 +161,25 @@ def test_another_description_is_no_change(folder: ContractFolder) -> None:
             "wire_formats.api.envelope.tenant_id: meta.tenant, payload.tenant became payload.tenant",
             id="envelope path removed",
         ),
+        pytest.param(
+            lambda f: f.source["wire_formats"]["api"]["envelope"].update(
+                tenant_id="meta.tenant", payload={"objects": {"data": {}}}
+            ),
+            "wire_formats.api.envelope.payload: is objects and values now",
+            id="payload put together",
+        ),
+        pytest.param(
+            lambda f: f.paid.update(
+                allOf=[
+                    {
+                        "if": {"properties": {"state": {"const": "new"}}, "required": ["state"]},
+                        "then": {"required": ["attempt"]},
+                    }
+                ]
+            ),
+            "PAID.v1 attempt: became required where state is new",
+            id="required under a condition",
+        ),
     ],
 )
 def test_a_change_that_breaks_is_told_as_such(folder: ContractFolder, bend: Bend, expected: str) -> None:
@@ -197,6 +216,11 @@ def test_a_change_that_breaks_is_told_as_such(folder: ContractFolder, bend: Bend
             lambda f: f.source["wire_formats"]["api"]["envelope"].update(user_id="user"),
             "wire_formats.api.envelope.user_id: nothing became user",
             id="envelope column added",
+        ),
+        pytest.param(
+            lambda f: f.source["wire_formats"]["api"].update(defaults={"tenant_id": "shop"}),
+            "wire_formats.api.defaults.tenant_id: nothing became shop",
+            id="default added",
         ),
         pytest.param(
             lambda f: f.source.update(correlations={"payment": "payload.payment_id"}),

@@ -60,6 +60,44 @@ def _session_in_payload(folder: ContractFolder) -> None:
     folder.source["wire_formats"]["api"]["envelope"]["session_id"] = ["meta.session", "payload.who.session"]
 
 
+SPREAD = {"objects": {"data": {"Kind": "kind"}}, "values": {"name": "name"}}
+
+
+def _spread(**parts: Any) -> Bend:
+    return lambda f: f.source["wire_formats"]["api"]["envelope"].update(
+        tenant_id="meta.tenant", payload={**SPREAD, **parts}
+    )
+
+
+def _derived(**schema: Any) -> Bend:
+    """A field that is derived from another one, which are both in order unless `schema` says otherwise."""
+
+    def bend(folder: ContractFolder) -> None:
+        folder.paid["properties"]["agent"] = {"type": "string", "description": "x"}
+        rule = {"from": "agent", "as": "user_agent.browser"}
+        extra = {"type": ["string", "null"], "description": "x", "x-derive": rule, **schema}
+        folder.paid["properties"]["extra"] = extra
+
+    return bend
+
+
+def _when(condition: Any) -> Bend:
+    return lambda f: f.paid.update(allOf=[condition])
+
+
+NEW_STATE = {"properties": {"state": {"const": "new"}}, "required": ["state"]}
+
+
+@pytest.mark.parametrize(
+    "bend", [_spread(), _derived(), _when({"if": NEW_STATE, "then": {"required": ["attempt"]}})]
+)
+def test_a_source_that_spreads_derives_or_makes_conditions_is_in_order(
+    folder: ContractFolder, bend: Bend
+) -> None:
+    bend(folder)
+    assert problems(folder) == []
+
+
 def _extra(**schema: Any) -> Bend:
     return lambda f: f.paid["properties"].update(extra={"description": "x", **schema})
 
@@ -301,6 +339,97 @@ def _extra(**schema: Any) -> Bend:
             lambda f: f.source["wire_formats"]["api"]["envelope"].update(user_id="$.u"),
             "wire_formats.api.envelope.user_id: must be a dotted path or a list of them, is '$.u'",
             id="path",
+        ),
+        pytest.param(
+            _spread(objects={}),
+            "envelope.payload: must be {objects: {<dotted path>: {<wire name>: <field>}}, values:",
+            id="payload of no objects",
+        ),
+        pytest.param(
+            _spread(objects={"data": {"a": "c", "b": "c"}}),
+            "envelope.payload.objects.data: two names become c: every event would repeat it",
+            id="two names become one field",
+        ),
+        pytest.param(
+            _spread(objects={"data": ["kind"]}),
+            "envelope.payload.objects.data: must map names on the wire to fields, {} for none",
+            id="names that are no mapping",
+        ),
+        pytest.param(
+            _spread(values={"name": "$.name"}),
+            "envelope.payload.values.name: must be a dotted path or a list of them, is '$.name'",
+            id="path of a value",
+        ),
+        pytest.param(
+            lambda f: (
+                _spread()(f),
+                f.source["wire_formats"]["api"]["envelope"].update(order_id=["payload.order", "order"]),
+            ),
+            "envelope.order_id: payload.order goes on inside a payload that is put together",
+            id="path inside a payload that is put together",
+        ),
+        pytest.param(
+            lambda f: f.source["wire_formats"]["api"].update(defaults={"event_id": "x"}),
+            "wire_formats.api.defaults.event_id: 'event_id' is not supported; valid: tenant_id, ",
+            id="default of an identifier",
+        ),
+        pytest.param(
+            lambda f: f.source["wire_formats"]["api"].update(defaults={"tenant_id": 1}),
+            "wire_formats.api.defaults.tenant_id: must be a text, is 1",
+            id="default that is no text",
+        ),
+        pytest.param(
+            _derived(**{"x-derive": "browser"}),
+            "properties.extra.x-derive: must be {from: <field>, as: <kind>.<fact>}, is 'browser'",
+            id="derivation that is no mapping",
+        ),
+        pytest.param(
+            _derived(**{"x-derive": {"from": "agent", "as": "user_agent.age"}}),
+            "properties.extra.x-derive.as: 'user_agent.age' is not supported; valid: user_agent.browser, ",
+            id="unknown fact",
+        ),
+        pytest.param(
+            _derived(type=["boolean", "null"]),
+            "properties.extra: user_agent.browser is a string",
+            id="fact of another type",
+        ),
+        pytest.param(
+            _derived(type="string"),
+            "properties.extra: a derived field may be missing: its type must allow null",
+            id="derived field that cannot be null",
+        ),
+        pytest.param(
+            _derived(**{"x-derive": {"from": "attempt", "as": "user_agent.browser"}}),
+            "properties.extra.x-derive.from: 'attempt' is no text that is sent; valid: payment_id, ",
+            id="derived from a number",
+        ),
+        pytest.param(
+            lambda f: (
+                _derived()(f),
+                f.property("agent").update({"x-pii": {"class": "a", "action": "drop"}}),
+            ),
+            "properties.extra.x-derive.from: agent is personal: what is derived from it would be too",
+            id="derived from a personal field",
+        ),
+        pytest.param(
+            _when({"if": NEW_STATE}),
+            "allOf.0: must be {if: {properties: {<field>: {const: <text>}}, required: [<field>]}, then: ",
+            id="condition without consequence",
+        ),
+        pytest.param(
+            _when({"if": NEW_STATE, "then": {"required": ["attempts"]}}),
+            "allOf.0.then.required: 'attempts' is no property; valid: payment_id, ",
+            id="condition for an unknown field",
+        ),
+        pytest.param(
+            _when(
+                {
+                    "if": {"properties": {"amount": {"const": "1"}}, "required": ["amount"]},
+                    "then": {"required": ["attempt"]},
+                }
+            ),
+            "allOf.0.if: amount must be a text of the payload",
+            id="condition on a number",
         ),
         pytest.param(
             lambda f: f.source.update(correlations={"self": "session_id"}),
