@@ -268,9 +268,7 @@ def _schema_changes(
             "accepts null now: its column turns Nullable" if is_nullable(new) else "refuses null now",
         )
     if old.get("x-column") != new.get("x-column"):
-        yield Change(
-            source, where, True, f"column {old.get('x-column')} became {new.get('x-column')}"
-        )
+        yield Change(source, where, True, f"column {old.get('x-column')} became {new.get('x-column')}")
     if old.get("x-unit") != new.get("x-unit"):
         yield Change(source, where, True, f"unit {old.get('x-unit')} became {new.get('x-unit')}")
     yield from _pii_change(source, where, old.get("x-pii"), new.get("x-pii"))
@@ -424,5 +422,5 @@ def _column_changes(old: Source, new: Source, told: Sequence[Change]) -> Iterato
 
 def _column_of(where: str, columns: Mapping[str, str]) -> str:
     """Return the column of a change at `<contract> <path>`; elements and values belong to their array or object."""
-    field = where.split("[]")[0].split("{}")[0]
+    field = where.split("[]", maxsplit=1)[0].split("{}", maxsplit=1)[0]
     return columns.get(field, field.partition(" ")[2].replace(".", "_"))

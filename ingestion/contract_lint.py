@@ -338,7 +338,10 @@ def _lint_header(report: _Collector, content: Mapping[str, Any]) -> None:
         f"a payload is an object: must be object, is {content.get('type')!r}",
     )
     _check_keywords(
-        report, "", content, KEYWORDS_OF_TYPE["object"] | TOP_KEYWORDS | COMMON_KEYWORDS - {"x-pii", "x-column"}
+        report,
+        "",
+        content,
+        KEYWORDS_OF_TYPE["object"] | TOP_KEYWORDS | COMMON_KEYWORDS - {"x-pii", "x-column"},
     )
 
 
