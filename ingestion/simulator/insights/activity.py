@@ -32,7 +32,7 @@ def activity_events(index: int, start: date, scale: float, seed: int) -> list[Ev
         tenants = np.array(SERVICES, dtype=object)[rng.integers(0, len(SERVICES), size)]
         people = rng.integers(0, max(2, round(USERS * scale)), size)
         is_known = rng.random(size) < (0.9 if event_type == "USER_ACTION" else 0.5)
-        users = np.where(is_known, [f"user-{person}" for person in people], None)
+        users = pd.Series([f"user-{person}" for person in people], dtype=object).where(is_known, None)
         amount = text_array(pd.Series(rng.integers(1, 500, size)).astype(str))
         found.append(
             batch(
@@ -50,7 +50,9 @@ def activity_events(index: int, start: date, scale: float, seed: int) -> list[Ev
                 part=part,
                 name=name,
                 user_id=users,
-                session_id=np.where(is_known, [f"s-{index}-{person}" for person in people], None),
+                session_id=pd.Series([f"s-{index}-{person}" for person in people], dtype=object).where(
+                    is_known, None
+                ),
                 idempotency_key=_keys(event_type, index, size) if event_type == "BUSINESS_EVENT" else None,
             )
         )

@@ -76,7 +76,7 @@ def _series(scale: float, moments: Ints) -> tuple[Objects, Objects, Ints]:
 
 
 def _increments(index: int, start: date, scale: float, seed: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    """Return requests per host and step of a day, and where a host has just started again (hosts × steps)."""
+    """Return requests per host and step of a day, and where a host has just started again (hosts by steps)."""
     rng = generator(seed, index, 0)
     moments = _every(midnight(index, start), STEP_MS)
     shape = (len(_hosts(scale)), len(moments))
