@@ -594,7 +594,7 @@ def _lint_open(report: _Collector, prop: _Property) -> None:
         report.add(f"{inner}.type", f"must be one of {', '.join(SCALAR_TYPES)}, is {values.get('type')!r}")
         return
     # An amount needs its currency beside it, and here nobody says which key that would be.
-    allowed = KEYWORDS_OF_TYPE[types[0]] | COMMON_KEYWORDS - {"x-pii", "x-column"}
+    allowed = KEYWORDS_OF_TYPE[types[0]] | COMMON_KEYWORDS - OF_FIELDS
     _check_keywords(report, inner, values, allowed - {"x-type"})
     _lint_constraints(report, inner, values, types[0])
 

@@ -132,9 +132,8 @@ def base_clickhouse_type(schema: Mapping[str, Any]) -> str:
             return "Bool"
         case "array":
             items = schema.get("items", {})
-            if types_of(items) == ("object",):
-                return f"Array({tuple_type(items)})"
-            return f"Array({base_clickhouse_type(items)})"
+            inner = tuple_type(items) if types_of(items) == ("object",) else base_clickhouse_type(items)
+            return f"Array({inner})"
         case "object" if is_open(schema):
             values = value_schema(schema)
             return "String" if values is None else f"Map(String, {clickhouse_type(values, required=True)})"

@@ -88,7 +88,7 @@ def write_load(
     rejected: int = 0,
     source: str = "pocm",
 ) -> Manifest:
-    """Put one load into the lake: all its events were received at one time."""
+    """Put one load of a source into the lake: all its events were received at one time."""
     received = at(received_at)
     load_id = hashlib.sha256(f"{name}{received_at}{events!r}{rejected}".encode()).hexdigest()[:32]
     rows = [

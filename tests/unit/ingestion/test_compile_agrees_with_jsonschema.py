@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingestion.compile import compile_contract, general_rules, generally_valid, members, violations_of
-from ingestion.contract import Contract, load_source
+from ingestion.contract import Contract, load_source, load_sources
 from ingestion.contract_example import example_payload
 from ingestion.oracle import NotJsonError, parse, violations
-from ingestion.schema_types import types_of
+from ingestion.schema_types import is_open, types_of, value_schema
 
 EVERY_KEYWORD: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -71,12 +71,33 @@ EVERY_KEYWORD: dict[str, Any] = {
             "items": {"type": "integer", "maximum": 5},
             "description": "d",
         },
+        "labels": {
+            "type": ["object", "null"],
+            "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 4},
+            "description": "d",
+        },
+        "gauges": {
+            "type": "object",
+            "additionalProperties": {"type": ["number", "null"], "minimum": 0},
+            "description": "d",
+        },
+        "switches": {
+            "type": "object",
+            "additionalProperties": {"type": "integer", "enum": [0, 1]},
+            "description": "d",
+        },
+        "anything": {"type": ["object", "null"], "additionalProperties": True, "description": "d"},
         "customer": {
             "type": "object",
             "description": "d",
             "required": ["city"],
             "properties": {
                 "city": {"type": "string", "minLength": 1, "description": "d"},
+                "marks": {
+                    "type": "object",
+                    "additionalProperties": {"type": "string", "pattern": "^[a-z]+$"},
+                    "description": "d",
+                },
                 "age": {"type": ["integer", "null"], "minimum": 0, "description": "d"},
                 "address_of": {
                     "type": ["object", "null"],
@@ -218,7 +239,7 @@ def contracts(root: Path) -> list[Contract]:
     folder.mkdir()
     (folder / "_source.yaml").write_text(yaml.safe_dump(SOURCE))
     (folder / "EVERY.v1.yaml").write_text(yaml.safe_dump(EVERY_KEYWORD, allow_unicode=True))
-    shipped = [contract for name in ("pocm", "bilten") for contract in load_source(name).contracts]
+    shipped = [contract for source in load_sources().values() for contract in source.contracts]
     return [load_source("keywords", root).contract("EVERY"), *shipped]
 
 
@@ -246,7 +267,10 @@ def anything() -> st.SearchStrategy[Any]:
 def near(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
     """Values of a property: mostly of its type and near its limits, sometimes anything."""
     kinds = types_of(schema)
-    if kinds == ("object",):
+    if is_open(schema):
+        keys = st.sampled_from(["a", "", "x y", "é", 'quo"te', "*", "$.a"])
+        right = st.dictionaries(keys, near(value_schema(schema) or {"type": "string"}), max_size=3)
+    elif kinds == ("object",):
         right = object_near(schema)
     elif kinds == ("array",):
         right = st.lists(near(schema["items"]), max_size=4)
@@ -322,13 +346,15 @@ def test_the_compiled_sql_and_jsonschema_name_the_same_violations(
 
 
 def places(schema: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """Yield the path of every declared member; 0 stands for an array's only element."""
+    """Yield the path of every declared member; 0 stands for an array's only element, `any key` for an open object's."""
     for name, sub in schema.get("properties", {}).items():
         yield (name,)
         for kind, step, inner in (("object", (), sub), ("array", (0,), sub.get("items", {}))):
             if types_of(sub) == (kind,):
                 yield from ((name, *step, *rest) for rest in places(inner))
                 yield (name, *step)
+        if is_open(sub):
+            yield (name, "any key")
 
 
 def with_value(payload: Any, path: tuple[Any, ...], value: Any) -> Any:
@@ -380,6 +406,8 @@ def test_the_example_of_every_contract_is_valid_and_of_the_shipped_ones_at_first
         ('{"code": "ab", "code": "cd"}', "payload"),
         ('{"unknown": 1, "unknown": 1}', "payload"),
         ('{"customer": {"city": "a", "city": "b"}}', "customer"),
+        ('{"labels": {"x": "a", "x": "a"}}', "labels"),
+        ('{"anything": {"x": 1, "y": 2, "x": 3}}', "anything"),
         ('{"lines": [{"sku": "a", "count": 1}, {"sku": "a", "sku": "b", "count": 1}]}', "lines"),
     ],
 )
