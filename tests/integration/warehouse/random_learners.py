@@ -52,7 +52,10 @@ class _App(RandomProducer):
 
     def material(self, moment: datetime, who: dict[str, str | None]) -> None:
         rng = self.rng
-        material: dict[str, object] = {"material_id": f"m{rng.randrange(9)}", "material_type": rng.choice(KINDS)}
+        material: dict[str, object] = {
+            "material_id": f"m{rng.randrange(9)}",
+            "material_type": rng.choice(KINDS),
+        }
         if rng.random() < 0.5:
             self.add(moment, "material_view", material | {"clicks": rng.choice((None, 1, 7))}, **who)
         else:
