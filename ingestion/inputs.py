@@ -156,6 +156,24 @@ def fetch(store: ObjectStore, uri: str | Path, spool: Path, told: Format | None 
     return _examine(path.resolve().as_uri(), path.name, path, None, told)
 
 
+def beside(store: ObjectStore, given: Input, name: str, spool: Path) -> Input:
+    """Bring the file of a name that lies beside an input to this machine.
+
+    Args:
+        store: where s3 URLs are read from.
+        given: the input.
+        name: a file name, without folders.
+        spool: a folder of its own for the copy of an s3 object.
+
+    Raises:
+        LoadError: when there is no such file, or it cannot be read.
+    """
+    is_object = given.uri.startswith(_S3)
+    return fetch(
+        store, given.uri.rpartition("/")[0] + f"/{name}" if is_object else given.path.parent / name, spool
+    )
+
+
 def _split(uri: str) -> tuple[str, str]:
     bucket, _, key = uri.removeprefix(_S3).partition("/")
     if not bucket:

@@ -17,7 +17,7 @@ from ingestion.derive import versions
 from ingestion.documents import read_document
 from ingestion.engine import Engine, Judged
 from ingestion.errors import LoadError
-from ingestion.inputs import TABLES, Input, expand, fetch
+from ingestion.inputs import TABLES, Input, beside, expand, fetch
 from ingestion.locks import held
 from ingestion.mapping import SourceMapping, read_mapping
 from ingestion.output import LoadWriter
@@ -78,6 +78,8 @@ def load(
     try:
         with tempfile.TemporaryDirectory(prefix="millrace-load-", dir=temp_dir) as folder:
             given = fetch(store, uri, Path(folder), rules.format if rules is not None else None)
+            if rules is not None:
+                rules = rules.with_tables(_lookups(store, given, rules, Path(folder)))
             load_id = load_id_of(source, given, rules)
             with held(f"{store.endpoint_url}/{store.bucket}/{load_id}"):
                 existing = read_manifest(store, source.name, load_id)
@@ -92,8 +94,17 @@ def load(
         raise LoadError(f"{uri} cannot be loaded: {error.strerror or error}") from error
 
 
+def _lookups(store: ObjectStore, given: Input, mapping: SourceMapping, folder: Path) -> dict[str, Input]:
+    found = {}
+    for name, file in mapping.lookups.items():
+        spool = folder / f"lookup-{name}"
+        spool.mkdir()
+        found[name] = beside(store, given, file, spool)
+    return found
+
+
 def load_id_of(source: Source, given: Input, mapping: SourceMapping | None) -> str:
-    """Return the identity of a load: its source, its input's bytes and its mapping."""
+    """Return the identity of a load: its source, its input's bytes, its mapping and what the mapping looks up."""
     parts = [source.name, given.sha256, *([mapping.sha256] if mapping is not None else [])]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 

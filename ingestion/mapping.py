@@ -4,6 +4,7 @@ source: pocm
 format: {delimiter: ";"}                # CSV: delimiter, quote, header, columns
                                         # plain text: lines, a regular expression whose named groups become columns
 input: select ... from input            # optional: group or filter first; a row of the result is a row
+lookups: {modules: modules.csv}         # optional: files beside the input that `input` joins by these names
 rules:                                  # the first rule whose `when` holds decides
   - when: event_type = 'view'
     event_type: PRODUCT_VIEWED
@@ -14,8 +15,9 @@ rules:                                  # the first rule whose `when` holds deci
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ import yaml
 from ingestion.contract import ContractError, Source, WireFormat
 from ingestion.envelope import IN_PAYLOAD, TEXT_COLUMNS
 from ingestion.errors import LoadError
-from ingestion.inputs import Format
+from ingestion.inputs import Format, Input
 from ingestion.sql import literal
 
 LEDGER = "ledger"
@@ -35,7 +37,9 @@ LINE = "line"
 """The column that holds a line of plain text."""
 REQUIRED = ("event_id", "occurred_at", "tenant_id")
 MAPPED_COLUMNS = tuple(name for name in TEXT_COLUMNS if name not in ("event_type", "contract_version"))
-_KEYS = ("source", "description", "format", "input", "rules")
+_KEYS = ("source", "description", "format", "input", "lookups", "rules")
+_RELATION = re.compile("[a-z][a-z0-9_]*")
+_RESERVED = ("input", "incoming", "mapping_rows", "parquet_rows")
 _RULE_KEYS = ("when", "event_type", "envelope", "payload")
 
 
@@ -76,11 +80,22 @@ class SourceMapping:
 
     path: Path
     sha256: str
+    """Of the file, and of the lookups once they are there."""
     csv: CsvFormat
     lines: LineFormat | None
     """How the input is read where it is plain text; None where it is a table."""
     input: str | None
+    lookups: Mapping[str, str]
+    """Relation to the name of a file beside the input."""
     rules: tuple[Rule, ...]
+    tables: Mapping[str, Input] = field(default_factory=dict)
+    """The lookups' files, once they are there."""
+
+    def with_tables(self, tables: Mapping[str, Input]) -> SourceMapping:
+        """Return the mapping with the files of its lookups, which are part of what it says."""
+        parts = [self.sha256, *(f"{name} {tables[name].sha256}" for name in sorted(tables))]
+        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest() if tables else self.sha256
+        return replace(self, sha256=digest, tables=tables)
 
     @property
     def format(self) -> Format | None:
@@ -141,12 +156,16 @@ def read_mapping(path: Path, source: Source) -> SourceMapping:
     if query is not None and not isinstance(query, str):
         raise LoadError(f"mapping {path}: input must be a SQL query over the relation `input`, is {query!r}")
     lines = _line_format(path.name, body.get("format"))
+    lookups = _lookups(f"mapping {path}: lookups", body.get("lookups") or {})
+    if lookups and query is None:
+        raise LoadError(f"mapping {path}: lookups are for input to join, and there is no input")
     return SourceMapping(
         path,
         hashlib.sha256(content).hexdigest(),
         _csv_format(path.name, (body.get("format") or {}) if lines is None else {}),
         lines,
         query,
+        lookups,
         tuple(_rule(f"{path.name}: rule {n}", rule, source) for n, rule in enumerate(rules, start=1)),
     )
 
@@ -258,6 +277,19 @@ def _csv_format(where: str, body: Any) -> CsvFormat:
     if len(options.quote.encode()) > 1:
         raise LoadError(f"{where}: format.quote must be one byte or empty, is {options.quote!r}")
     return options
+
+
+def _lookups(where: str, body: Any) -> dict[str, str]:
+    if not isinstance(body, dict):
+        raise LoadError(f"{where} must map names of relations to files beside the input, is {body!r}")
+    for name, file in body.items():
+        if not isinstance(name, str) or not _RELATION.fullmatch(name) or name in _RESERVED:
+            raise LoadError(
+                f"{where}: {name!r} is no name for a relation: [a-z][a-z0-9_]*, and not {_RESERVED[0]}"
+            )
+        if not isinstance(file, str) or not file or Path(file).name != file:
+            raise LoadError(f"{where}.{name}: must be the name of a file beside the input, is {file!r}")
+    return body
 
 
 def _rule(where: str, body: Any, source: Source) -> Rule:

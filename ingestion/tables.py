@@ -163,6 +163,7 @@ class _Rows:
         if self.mapping is not None and self.mapping.input is not None:
             relation = "mapping_rows"
             columns = column_names(self.connection, "input")
+            self._look_up(self.mapping)
             try:
                 # One thread and a total order: the same file gives the same rows in the same places.
                 self.connection.execute("set threads = 1")
@@ -191,6 +192,22 @@ class _Rows:
             table = pa.Table.from_batches([batch])
             originals = table["original"].combine_chunks()
             yield _batch(table.drop_columns(["original"]), self.source.max_event_bytes, originals, ())
+
+    def _look_up(self, mapping: SourceMapping) -> None:
+        """Take in the mapping's lookups; in CSV every column is text, an empty field is NULL."""
+        for name, given in mapping.tables.items():
+            file = literal(str(given.path))
+            reads = {
+                "csv": f"read_csv({file}, header = true, all_varchar = true, nullstr = '', "
+                f"compression = {literal(given.compression or 'none')})",
+                "parquet": f"read_parquet({file})",
+            }
+            if given.format not in reads:
+                raise LoadError(f"{given.uri} is {given.format}: a lookup is csv or parquet")
+            try:
+                self.connection.execute(f"create table {name} as select * from {reads[given.format]}")
+            except duckdb.Error as error:
+                raise LoadError(f"{given.uri} cannot be read: {str(error).splitlines()[0]}") from error
 
     def _wire(self, relation: str) -> str:
         if self.mapping is not None:

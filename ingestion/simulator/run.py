@@ -29,10 +29,11 @@ from ingestion.simulator.model import (
     UnknownSourceError,
 )
 from ingestion.simulator.pocm import Pocm
+from ingestion.simulator.studyin import Studyin
 
 DEFAULT_START = date(2026, 3, 2)
 """A Monday in the past: the same seed gives the same bytes on every day, and nothing lies in the future."""
-MODELS: Mapping[str, Callable[[], SourceModel]] = {"insights": Insights, "pocm": Pocm}
+MODELS: Mapping[str, Callable[[], SourceModel]] = {"insights": Insights, "pocm": Pocm, "studyin": Studyin}
 NOT_FOR_TRUTH = (
     "trace_id",
     "idempotency_key",
@@ -65,7 +66,7 @@ def simulate(
         seed: chooses one of the possible worlds, 0 or more.
         out: folder to write to; an earlier simulation in it is replaced.
         start: the first day; `DEFAULT_START` unless given.
-        scale: size of the world; 1 is about 6,000 events a day for `pocm`, 3,000 for `insights`.
+        scale: size of the world; 1 is about 6,000 events a day for `pocm`, 2,000 to 3,000 for the others.
         faults: what goes wrong; the defaults hold a little of everything.
         delivery: how files are cut and written.
         with_truth: keep the events and compute the true KPI values; without, memory is bounded by the day.

@@ -12,6 +12,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ingestion.simulator.figures import (
+    ORDER,
+    day_of,
+    money_ratio,
+    money_text,
+    period_text,
+    quantile_exact,
+    ratio,
+)
 from ingestion.simulator.model import DAY_MS, HOUR_MS, Frames, Rows
 from ingestion.simulator.pocm import (
     truth_cohorts,
@@ -21,17 +30,7 @@ from ingestion.simulator.pocm import (
     truth_logistics,
     truth_stock,
 )
-from ingestion.simulator.pocm.figures import (
-    NO_CURRENCY,
-    ORDER,
-    day_of,
-    first_orders,
-    money_ratio,
-    money_text,
-    period_text,
-    quantile_exact,
-    ratio,
-)
+from ingestion.simulator.pocm.figures import NO_CURRENCY, first_orders
 from ingestion.simulator.pocm.generate import FIELDS
 
 ABANDONED_AFTER_MS = 72 * HOUR_MS

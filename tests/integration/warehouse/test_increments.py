@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import random_learners
+import random_shop
 from clickhouse_connect.driver.client import Client
 from lake_writer import write_load
-from random_shop import deliveries
 
 from lake.manifest import Manifest
 from lake.store import ObjectStore
@@ -20,11 +21,18 @@ from orchestration.warehouse.raw import load_hours
 
 pytestmark = pytest.mark.stack
 
+PRODUCERS = {"pocm": random_shop.deliveries, "studyin": random_learners.deliveries}
 
-def tables_of(client: Client) -> list[tuple[str, str]]:
+
+def build(stack: Settings, source: str, window: dict[str, str] | None = None) -> None:
+    """Build every model of a source."""
+    run_dbt(stack, ["run", "--select", f"stg_{source}__*+"], window)
+
+
+def tables_of(client: Client, source: str) -> list[tuple[str, str]]:
     """Every table and view that dbt built outside staging."""
     rows = client.query(
-        "select database, name from system.tables where database in ('intermediate', 'pocm') order by all"
+        f"select database, name from system.tables where database in ('intermediate', '{source}') order by all"
     ).result_rows
     return [(database, name) for database, name in rows]
 
@@ -41,8 +49,8 @@ def contents(client: Client, database: str, table: str) -> list[tuple[Any, ...]]
     return sorted(client.query(f"select {', '.join(columns)} from {database}.{table}").result_rows, key=repr)
 
 
-def snapshot(client: Client) -> dict[tuple[str, str], list[tuple[Any, ...]]]:
-    return {table: contents(client, *table) for table in tables_of(client)}
+def snapshot(client: Client, source: str) -> dict[tuple[str, str], list[tuple[Any, ...]]]:
+    return {table: contents(client, *table) for table in tables_of(client, source)}
 
 
 def window(hours: list[datetime]) -> dict[str, str]:
@@ -52,36 +60,40 @@ def window(hours: list[datetime]) -> dict[str, str]:
     }
 
 
-def load(client: Client, store: ObjectStore, batch: list[Manifest]) -> list[datetime]:
+def load(client: Client, store: ObjectStore, source: str, batch: list[Manifest]) -> list[datetime]:
     hours = {manifest.hours[0].received_hour: [manifest] for manifest in batch}
-    load_hours(client, store, "pocm", hours)
+    load_hours(client, store, source, hours)
     return list(hours)
 
 
 def build_in_increments(
-    client: Client, store: ObjectStore, stack: Settings, manifests: list[Manifest], seed: int
+    client: Client, store: ObjectStore, stack: Settings, source: str, manifests: list[Manifest], seed: int
 ) -> None:
     """Load and build stretches of received time, one after the other, in shuffled order."""
     size = len(manifests) // 5 + 1
     stretches = [manifests[start : start + size] for start in range(0, len(manifests), size)]
     for stretch in random.Random(seed).sample(stretches, len(stretches)):
-        run_dbt(stack, ["run"], window(load(client, store, stretch)))
+        build(stack, source, window(load(client, store, source, stretch)))
 
 
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("source", sorted(PRODUCERS))
 def test_shuffled_increments_equal_one_full_build(
-    warehouse: Client, store: ObjectStore, stack: Settings, seed: int
+    warehouse: Client, store: ObjectStore, stack: Settings, source: str, seed: int
 ) -> None:
-    received = sorted(deliveries(seed).items())
-    manifests = [write_load(store, moment, events, rejected=len(events) % 2) for moment, events in received]
-    build_in_increments(warehouse, store, stack, manifests, seed)
-    increments = snapshot(warehouse)
+    received = sorted(PRODUCERS[source](seed).items())
+    manifests = [
+        write_load(store, moment, events, rejected=len(events) % 2, source=source)
+        for moment, events in received
+    ]
+    build_in_increments(warehouse, store, stack, source, manifests, seed)
+    increments = snapshot(warehouse, source)
     raw_increments = contents(warehouse, "raw", "events")
 
     empty_warehouse(warehouse)
-    load(warehouse, store, manifests)
-    run_dbt(stack, ["run"])
+    load(warehouse, store, source, manifests)
+    build(stack, source)
     assert contents(warehouse, "raw", "events") == raw_increments
-    whole = snapshot(warehouse)
+    whole = snapshot(warehouse, source)
     assert increments.keys() == whole.keys()
     assert [table for table, rows in whole.items() if increments[table] != rows] == []

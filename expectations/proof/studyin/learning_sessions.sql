@@ -1,0 +1,21 @@
+select
+    tenant_id,
+    session_id,
+    session_date,
+    started_at,
+    ended_at,
+    user_key,
+    is_closed,
+    starts = 0 as is_start_missing,
+    starts > 0 and ends > 0 and not is_closed as is_reversed,
+    starts,
+    ends,
+    learning_events,
+    duration_ms,
+    reported_duration_s,
+    reported_xp,
+    xp_earned,
+    materials_viewed,
+    materials_completed,
+    coach_interactions
+from sessions

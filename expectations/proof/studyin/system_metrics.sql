@@ -1,0 +1,4 @@
+select
+    * exclude (period),
+    period as hour
+from requests_by('hour')

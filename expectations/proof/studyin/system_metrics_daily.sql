@@ -1,0 +1,4 @@
+select
+    * exclude (period),
+    cast(period as date) as day
+from requests_by('day')
