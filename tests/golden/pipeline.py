@@ -23,7 +23,7 @@ from orchestration.warehouse.raw import load_hours
 from orchestration.warehouse.raw_load import STAGE_PREFIX
 
 KEY = b"a key for tests of thirty-two bytes or more"
-DATABASES = ("raw", "ops", "staging", "intermediate", "pocm")
+SHARED_DATABASES = ("raw", "ops", "staging", "intermediate")
 BUILT_AT = ("committed_at", "loaded_at")
 """Columns that say when something was done, which a repetition may change."""
 
@@ -51,9 +51,12 @@ class Pipeline:
     settings: Settings
     store: ObjectStore
     client: Client
+    source: str = "pocm"
+    select: tuple[str, ...] = ()
+    """What dbt is told to build; everything unless said."""
 
     def drop_warehouse(self) -> None:
-        for database in DATABASES:
+        for database in (*SHARED_DATABASES, self.source):
             self.client.command(f"drop database if exists {database} sync")
 
     def empty_warehouse(self) -> None:
@@ -62,7 +65,7 @@ class Pipeline:
 
     def load(self, landing: Landing, files: Iterable[Row]) -> list[LoadResult]:
         """Files into the lake."""
-        source = load_source("pocm")
+        source = load_source(self.source)
         return [
             load(
                 self.store,
@@ -76,13 +79,13 @@ class Pipeline:
 
     def take_in(self, hours: Sequence[datetime]) -> None:
         """Received hours from the lake into the warehouse."""
-        load_hours(
-            self.client, self.store, "pocm", {h: manifests_for_hour(self.store, "pocm", h) for h in hours}
-        )
+        manifests = {hour: manifests_for_hour(self.store, self.source, hour) for hour in hours}
+        load_hours(self.client, self.store, self.source, manifests)
 
     def build(self, hours: Sequence[datetime]) -> None:
         """The marts of what the hours touch."""
-        run_dbt(self.settings, ["run"], window(hours))
+        selected = ["--select", *self.select] if self.select else []
+        run_dbt(self.settings, ["run", *selected], window(hours))
 
     def run(self, landing: Landing, files: Iterable[Row]) -> list[datetime]:
         """All of it; returns the received hours of the files."""
@@ -94,7 +97,8 @@ class Pipeline:
     def mart(self, name: str, like: Sequence[Row], where: str = "true") -> list[Row]:
         """A mart with the columns of the truth, written as the truth writes them."""
         columns = list(like[0])
-        rows = self.client.query(f"select {', '.join(columns)} from pocm.{name} where {where}").result_rows
+        query = f"select {', '.join(columns)} from {self.source}.{name} where {where}"
+        rows = self.client.query(query).result_rows
         return in_order({c: plain(v) for c, v in zip(columns, row, strict=True)} for row in rows)
 
     def snapshot(self) -> dict[str, list[tuple[Any, ...]]]:
@@ -104,7 +108,7 @@ class Pipeline:
         """
         tables = self.client.query(
             "select database, table, groupArray((name, type)) from (select database, table, name, type "
-            "from system.columns where database in ('raw', 'ops', 'intermediate', 'pocm') "
+            f"from system.columns where database in ('raw', 'ops', 'intermediate', '{self.source}') "
             f"and not startsWith(table, '{STAGE_PREFIX}') order by position) "
             "group by database, table"
         ).result_rows
