@@ -72,7 +72,7 @@ def test_late_events_restate_their_session_and_overtake_no_later_level(
         [
             happened("session_start", "2026-11-16 23:50:00", "open"),
             viewed("2026-11-17 00:10:00", "open"),
-            viewed("2026-11-17 00:05:00", "startless"),
+            viewed("2026-11-10 00:05:00", "startless"),
             viewed("2026-11-12 09:00:00", "old", user="u2"),
             happened("level_up", "2026-11-17 12:00:00", level=5),
             happened("streak_updated", "2026-11-17 12:00:00", days=0),
@@ -82,7 +82,7 @@ def test_late_events_restate_their_session_and_overtake_no_later_level(
     assert rows(warehouse, SESSIONS) == [
         ("old", "2026-11-12", False, True, 0),
         ("open", "2026-11-16", False, False, 1_200_000),
-        ("startless", "2026-11-17", False, True, 0),
+        ("startless", "2026-11-10", False, True, 0),
     ]
     assert rows(warehouse, STATS) == [("u1", 10, 5, 0, 0)]
     parts = dict(rows(warehouse, PARTS))
@@ -90,7 +90,7 @@ def test_late_events_restate_their_session_and_overtake_no_later_level(
         "2026-11-19",
         [
             happened("session_end", "2026-11-17 00:30:00", "open", duration_s=2400, xp=7),
-            happened("session_start", "2026-11-16 23:59:00", "startless"),
+            happened("session_start", "2026-11-09 23:59:00", "startless"),
             happened("level_up", "2026-11-15 09:00:00", level=4),
             happened("streak_updated", "2026-11-15 09:00:00", days=9),
             happened("xp_earned", "2026-11-15 09:00:00", xp=7, reason="quiz"),
@@ -99,12 +99,14 @@ def test_late_events_restate_their_session_and_overtake_no_later_level(
     assert rows(warehouse, SESSIONS) == [
         ("old", "2026-11-12", False, True, 0),
         ("open", "2026-11-16", True, False, 2_400_000),
-        ("startless", "2026-11-16", False, False, 360_000),
+        ("startless", "2026-11-09", False, False, 360_000),
     ]
     assert rows(warehouse, DAYS) == [
+        ("2026-11-09", 1, 1, 0, 360_000),
+        ("2026-11-10", 1, 0, 0, 0),
         ("2026-11-12", 1, 1, 0, 0),
         ("2026-11-15", 1, 0, 0, 0),
-        ("2026-11-16", 1, 2, 1, 2_760_000),
+        ("2026-11-16", 1, 1, 1, 2_400_000),
         ("2026-11-17", 1, 0, 0, 0),
     ]
     assert rows(warehouse, STATS) == [("u1", 17, 5, 0, 0)]
