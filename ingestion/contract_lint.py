@@ -872,6 +872,13 @@ def _lint_anonymous_fields(header: Document, documents: Sequence[Document]) -> l
             Problem(document.path, "required", f"{name} is dropped from events that name nobody")
             for name in sorted(needed)
         ]
+        problems += [
+            Problem(
+                document.path, prop.where, "is dropped from events that name nobody: only a scalar can be"
+            )
+            for prop in _walk(_Collector(document.path), document.content)
+            if prop.where.rsplit(".", 1)[-1] in names and types_of(prop.schema)[0] not in SCALAR_TYPES
+        ]
     return problems
 
 

@@ -41,3 +41,11 @@ def empty_warehouse(client: Client) -> None:
     for database in (*LAYERS, *source_names()):
         client.command(f"drop database if exists {database} sync")
     schema.apply(client)
+
+
+@contextmanager
+def emptied(client: Client) -> Iterator[None]:
+    """Empty the warehouse before and after the block."""
+    empty_warehouse(client)
+    yield
+    empty_warehouse(client)

@@ -49,10 +49,13 @@ class Pipeline:
     settings: Settings
     store: ObjectStore
     client: Client
+    source: str = "pocm"
+    select: tuple[str, ...] = ()
+    """What dbt is told to build; everything unless said."""
 
     def load(self, landing: Landing, files: Iterable[Row]) -> list[LoadResult]:
         """Files into the lake."""
-        source = load_source("pocm")
+        source = load_source(self.source)
         return [
             load(
                 self.store,
@@ -66,13 +69,13 @@ class Pipeline:
 
     def take_in(self, hours: Sequence[datetime]) -> None:
         """Received hours from the lake into the warehouse."""
-        load_hours(
-            self.client, self.store, "pocm", {h: manifests_for_hour(self.store, "pocm", h) for h in hours}
-        )
+        manifests = {hour: manifests_for_hour(self.store, self.source, hour) for hour in hours}
+        load_hours(self.client, self.store, self.source, manifests)
 
     def build(self, hours: Sequence[datetime]) -> None:
         """The marts of what the hours touch."""
-        run_dbt(self.settings, ["run"], window(hours))
+        selected = ["--select", *self.select] if self.select else []
+        run_dbt(self.settings, ["run", *selected], window(hours))
 
     def run(self, landing: Landing, files: Iterable[Row]) -> list[datetime]:
         """All of it; returns the received hours of the files."""
@@ -84,7 +87,8 @@ class Pipeline:
     def mart(self, name: str, like: Sequence[Row], where: str = "true") -> list[Row]:
         """A mart with the columns of the truth, written as the truth writes them."""
         columns = list(like[0])
-        rows = self.client.query(f"select {', '.join(columns)} from pocm.{name} where {where}").result_rows
+        query = f"select {', '.join(columns)} from {self.source}.{name} where {where}"
+        rows = self.client.query(query).result_rows
         return in_order({c: plain(v) for c, v in zip(columns, row, strict=True)} for row in rows)
 
     def snapshot(self) -> dict[str, list[tuple[Any, ...]]]:
@@ -94,7 +98,7 @@ class Pipeline:
         """
         tables = self.client.query(
             "select database, table, groupArray((name, type)) from (select database, table, name, type "
-            "from system.columns where database in ('raw', 'ops', 'intermediate', 'pocm') "
+            f"from system.columns where database in ('raw', 'ops', 'intermediate', '{self.source}') "
             f"and not startsWith(table, '{STAGE_PREFIX}') order by position) "
             "group by database, table"
         ).result_rows

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
@@ -16,14 +14,13 @@ from expectations.proof import lake_events
 from expectations.proof.marts import load_proof
 from ingestion.contract import load_source
 from ingestion.loader import load
-from ingestion.pseudonym import Secret
 from ingestion.simulator import LANDING_FILE, TRUTH_FILE, Delivery, simulate
 from lake.manifest import all_manifests
 from lake.store import ObjectStore
+from tests.golden.learners import with_user_key
+from tests.golden.pipeline import KEY, in_order, plain
 
-KEY = b"a key for tests of thirty-two bytes or more"
 PROOF = load_proof("studyin")
-Row = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -56,33 +53,10 @@ def test_the_proof_of_every_mart_agrees_with_the_truth(
     truth = json.loads((landing / TRUTH_FILE).read_text())
 
     for mart in PROOF.marts:
-        expected = [_with_key(row) for row in truth[mart.name]]
+        expected = [with_user_key(row) for row in truth[mart.name]]
         columns = list(expected[0])
         answer = engine.execute(f"select {', '.join(columns)} from ({mart.sql})").fetchall()
-        found = [{c: _plain(v) for c, v in zip(columns, row, strict=True)} for row in answer]
+        found = [{c: plain(v) for c, v in zip(columns, row, strict=True)} for row in answer]
         if mart.name == "hourly_analytics_summary":
             found = [row for row in found if row["events"]]
-        assert _in_order(found) == _in_order(expected), mart.name
-
-
-def _with_key(row: Row) -> Row:
-    """Name who a row is about as the lake does."""
-    if "user_id" not in row:
-        return row
-    user = row["user_id"]
-    key = Secret(KEY).pseudonym(f"studyin:{user}") if user is not None else None
-    return {
-        "user_key" if name == "user_id" else name: key if name == "user_id" else row[name] for name in row
-    }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return f"{value:.4f}" if value.as_tuple().exponent else int(value)
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
-    return value.isoformat() if isinstance(value, date) else value
-
-
-def _in_order(rows: list[Row]) -> list[Row]:
-    return sorted(rows, key=lambda row: [str(value) for value in row.values()])
+        assert in_order(found) == in_order(expected), mart.name

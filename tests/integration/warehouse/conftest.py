@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from orchestration.embedded.testing import empty_warehouse
+from orchestration.embedded.testing import emptied
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -17,6 +17,5 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.fixture
 def warehouse(clickhouse: Client) -> Iterator[Client]:
     """An empty warehouse: every database of the platform is made anew before and after the test."""
-    empty_warehouse(clickhouse)
-    yield clickhouse
-    empty_warehouse(clickhouse)
+    with emptied(clickhouse):
+        yield clickhouse

@@ -43,6 +43,10 @@ LINES_OF_PEOPLE = {
 }
 
 
+LINES_OF_PRODUCTS = {
+    "type": "array",
+    "items": {"type": "object", "properties": {"sku": {"type": "string", "description": "x"}}},
+}
 AT_THE_DOOR = {"description": "Nobody is named.", "fields": "payload.state", "matches": "^new$"}
 ANONYMOUS = {"when": {"door": AT_THE_DOOR}, "drop": ["user_id"], "drop_payload": ["login"]}
 
@@ -494,6 +498,11 @@ def _extra(**schema: Any) -> Bend:
             _anonymous(drop_payload=["payment_id"]),
             "shop/PAID.v1.yaml: required: payment_id is dropped from events that name nobody",
             id="anonymous events without a field that their contract requires",
+        ),
+        pytest.param(
+            lambda f: (_anonymous(drop_payload=["extra"])(f), _extra(**LINES_OF_PRODUCTS)(f)),
+            "properties.extra: is dropped from events that name nobody: only a scalar can be",
+            id="anonymous events without a list",
         ),
         pytest.param(
             _door(fields=["payload.path"]),

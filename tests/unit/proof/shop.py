@@ -47,6 +47,7 @@ class Shop:
     """Collects deliveries; `events` become one load unless they say otherwise."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
+    source: str = "pocm"
 
     def sends(self, event_type: str, at: str, **fields: Any) -> "Shop":
         envelope = {
@@ -61,7 +62,7 @@ class Shop:
         occurred = moment(at)
         self.rows.append(
             {
-                "source": "pocm",
+                "source": self.source,
                 "event_type": event_type,
                 "contract_version": "1.0",
                 "event_id": f"event-{number:04}",
@@ -124,7 +125,7 @@ def recomputed(shop: Shop, mart: str, folder: Path) -> list[dict[str, Any]]:
         create_deliveries(connection)
         read_parquet_files(connection, [shop.parquet(folder / "deliveries.parquet")])
         count_once(connection)
-        proof = load_proof("pocm")
+        proof = load_proof(shop.source)
         for statement in proof.relations:
             connection.execute(statement)
         found = next(item for item in proof.marts if item.name == mart)
