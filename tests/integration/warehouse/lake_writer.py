@@ -80,22 +80,28 @@ class Event:
 
 
 def write_load(
-    store: ObjectStore, received_at: str, events: list[Event], *, name: str = "", rejected: int = 0
+    store: ObjectStore,
+    received_at: str,
+    events: list[Event],
+    *,
+    source: str = "pocm",
+    name: str = "",
+    rejected: int = 0,
 ) -> Manifest:
     """Put one load into the lake: all its events were received at one time."""
     received = at(received_at)
     load_id = hashlib.sha256(f"{name}{received_at}{events!r}{rejected}".encode()).hexdigest()[:32]
-    rows = [_raw_row(event, received, load_id, number) for number, event in enumerate(events, start=1)]
-    files = [_put(store, "raw", received, load_id, pa.Table.from_pylist(rows, RAW_SCHEMA))]
+    rows = [_raw_row(source, event, received, load_id, number) for number, event in enumerate(events, start=1)]
+    files = [_put(store, source, "raw", received, load_id, pa.Table.from_pylist(rows, RAW_SCHEMA))]
     if rejected:
-        bad = [_rejected_row(received, load_id, len(rows) + 1 + number) for number in range(rejected)]
+        bad = [_rejected_row(source, received, load_id, len(rows) + 1 + number) for number in range(rejected)]
         files.append(
-            _put(store, "quarantine", received, load_id, pa.Table.from_pylist(bad, QUARANTINE_SCHEMA))
+            _put(store, source, "quarantine", received, load_id, pa.Table.from_pylist(bad, QUARANTINE_SCHEMA))
         )
     counts = Counts(read=len(rows) + rejected, accepted=len(rows), quarantined=rejected)
     manifest = Manifest(
         load_id=load_id,
-        source="pocm",
+        source=source,
         input=InputEntry(f"file:///{load_id}.ndjson", "0" * 64, 1, "ndjson", counts.read),
         received_at=received,
         contracts_fingerprint="0" * 64,
@@ -106,8 +112,10 @@ def write_load(
     return write_manifest(store, manifest, committed_at=received)
 
 
-def _put(store: ObjectStore, kind: Any, received: datetime, load_id: str, table: pa.Table) -> FileEntry:
-    key = DataFile(kind, "pocm", hour_of(received), load_id, "0" * 8, 0).key
+def _put(
+    store: ObjectStore, source: str, kind: Any, received: datetime, load_id: str, table: pa.Table
+) -> FileEntry:
+    key = DataFile(kind, source, hour_of(received), load_id, "0" * 8, 0).key
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     data = buffer.getvalue()
@@ -115,9 +123,9 @@ def _put(store: ObjectStore, kind: Any, received: datetime, load_id: str, table:
     return FileEntry(key, kind, table.num_rows, len(data), hashlib.sha256(data).hexdigest())
 
 
-def _raw_row(event: Event, received: datetime, load_id: str, number: int) -> dict[str, Any]:
+def _raw_row(source: str, event: Event, received: datetime, load_id: str, number: int) -> dict[str, Any]:
     return {
-        "source": "pocm",
+        "source": source,
         "event_type": event.event_type,
         "contract_version": "1.0",
         "event_id": event.event_id,
@@ -137,9 +145,9 @@ def _raw_row(event: Event, received: datetime, load_id: str, number: int) -> dic
     }
 
 
-def _rejected_row(received: datetime, load_id: str, number: int) -> dict[str, Any]:
+def _rejected_row(source: str, received: datetime, load_id: str, number: int) -> dict[str, Any]:
     return {
-        "source": "pocm",
+        "source": source,
         "load_id": load_id,
         "row_number": number,
         "received_at": received,

@@ -32,7 +32,7 @@ def deliveries(seed: int, sessions: int = 60, days: int = 10) -> Deliveries:
         shop.parcel(number)
     for number in range(sessions // 3):
         shop.device(number)
-    return shop.delivered()
+    return delivered(shop.rng, shop.events)
 
 
 class _Shop:
@@ -343,25 +343,26 @@ class _Shop:
             parcel = {}
             said("RETURN_RECEIVED", order_id=order, product_id="p1", quantity=rng.randrange(1, 3), reason="x")
 
-    def delivered(self) -> Deliveries:
-        """Every event once, many up to two days late, some again, some under another id and time."""
-        found: Deliveries = {}
-        for number, event in enumerate(self.events):
-            copies = [event]
-            if self.rng.random() < 0.3:
-                copies.append(event)
-            if event.idempotency_key and self.rng.random() < 0.3:
-                moment = datetime.fromisoformat(event.occurred_at) + timedelta(
-                    hours=self.rng.randrange(-30, 30)
-                )
-                again = f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}"
-                copies.append(replace(event, event_id=f"retry-{number}", occurred_at=again))
-            # What no session or cart ties to other dates comes very late: it restates its own date, long after the
-            # dates whose events that date's carts and orders need were rebuilt.
-            is_tied = event.session_id or TIES & event.payload.keys()
-            slack = (1, 60, 3600, 86400, 2 * 86400) if is_tied else (3600, 10 * 86400)
-            for copy in copies:
-                lateness = timedelta(seconds=self.rng.choice(slack) * self.rng.random())
-                received = datetime.fromisoformat(event.occurred_at) + lateness + timedelta(hours=31)
-                found.setdefault(f"{received:%Y-%m-%d %H}:30", []).append(copy)
-        return found
+
+def delivered(rng: random.Random, events: list[Event]) -> Deliveries:
+    """Every event once, many up to two days late, some again, some under another id and time."""
+    found: Deliveries = {}
+    for number, event in enumerate(events):
+        copies = [event]
+        if rng.random() < 0.3:
+            copies.append(event)
+        if event.idempotency_key and rng.random() < 0.3:
+            moment = datetime.fromisoformat(event.occurred_at) + timedelta(
+                hours=rng.randrange(-30, 30)
+            )
+            again = f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}"
+            copies.append(replace(event, event_id=f"retry-{number}", occurred_at=again))
+        # What no session or cart ties to other dates comes very late: it restates its own date, long after the
+        # dates whose events that date's carts and orders need were rebuilt.
+        is_tied = event.session_id or TIES & event.payload.keys()
+        slack = (1, 60, 3600, 86400, 2 * 86400) if is_tied else (3600, 10 * 86400)
+        for copy in copies:
+            lateness = timedelta(seconds=rng.choice(slack) * rng.random())
+            received = datetime.fromisoformat(event.occurred_at) + lateness + timedelta(hours=31)
+            found.setdefault(f"{received:%Y-%m-%d %H}:30", []).append(copy)
+    return found

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import random_shop
+import random_ticketing
 from clickhouse_connect.driver.client import Client
 from lake_writer import write_load
-from random_shop import deliveries
 
 from lake.manifest import Manifest
 from lake.store import ObjectStore
@@ -20,11 +22,18 @@ from orchestration.warehouse.raw import load_hours
 
 pytestmark = pytest.mark.stack
 
+LAYERS = ("staging", "intermediate", "marts")
+
+
+def models_of(source: str) -> list[str]:
+    """dbt's arguments for the models of a source."""
+    return ["run", "--select", *(f"path:models/{layer}/{source}" for layer in LAYERS)]
+
 
 def tables_of(client: Client) -> list[tuple[str, str]]:
     """Every table and view that dbt built outside staging."""
     rows = client.query(
-        "select database, name from system.tables where database in ('intermediate', 'pocm') order by all"
+        "select database, name from system.tables where database in ('intermediate', 'pocm', 'bilten') order by all"
     ).result_rows
     return [(database, name) for database, name in rows]
 
@@ -54,7 +63,7 @@ def window(hours: list[datetime]) -> dict[str, str]:
 
 def load(client: Client, store: ObjectStore, batch: list[Manifest]) -> list[datetime]:
     hours = {manifest.hours[0].received_hour: [manifest] for manifest in batch}
-    load_hours(client, store, "pocm", hours)
+    load_hours(client, store, batch[0].source, hours)
     return list(hours)
 
 
@@ -65,24 +74,39 @@ def build_in_increments(
     size = len(manifests) // 5 + 1
     stretches = [manifests[start : start + size] for start in range(0, len(manifests), size)]
     for stretch in random.Random(seed).sample(stretches, len(stretches)):
-        run_dbt(stack, ["run"], window(load(client, store, stretch)))
+        run_dbt(stack, models_of(manifests[0].source), window(load(client, store, stretch)))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(
+    ("source", "deliveries", "seed"),
+    [
+        ("pocm", random_shop.deliveries, 1),
+        ("pocm", random_shop.deliveries, 2),
+        ("bilten", random_ticketing.deliveries, 1),
+        ("bilten", random_ticketing.deliveries, 2),
+    ],
+)
 def test_shuffled_increments_equal_one_full_build(
-    warehouse: Client, store: ObjectStore, stack: Settings, seed: int
+    warehouse: Client,
+    store: ObjectStore,
+    stack: Settings,
+    source: str,
+    deliveries: Callable[[int], random_shop.Deliveries],
+    seed: int,
 ) -> None:
     received = sorted(deliveries(seed).items())
-    manifests = [write_load(store, moment, events, rejected=len(events) % 2) for moment, events in received]
+    manifests = [
+        write_load(store, moment, events, source=source, rejected=len(events) % 2) for moment, events in received
+    ]
     build_in_increments(warehouse, store, stack, manifests, seed)
     increments = snapshot(warehouse)
     raw_increments = contents(warehouse, "raw", "events")
 
-    for database in ("raw", "intermediate", "pocm"):
+    for database in ("raw", "intermediate", source):
         warehouse.command(f"drop database {database} sync")
     schema.apply(warehouse)
     load(warehouse, store, manifests)
-    run_dbt(stack, ["run"])
+    run_dbt(stack, models_of(source))
     assert contents(warehouse, "raw", "events") == raw_increments
     whole = snapshot(warehouse)
     assert increments.keys() == whole.keys()

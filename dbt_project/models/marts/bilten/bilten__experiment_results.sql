@@ -30,8 +30,7 @@ firsts as (
         subject_key,
         is_exposure,
         argMin(first_variant, (first_at, first_event_id)) as variant,
-        min(days.first_at) as happened_at,
-        max(days.day) as last_day
+        min(days.first_at) as happened_at
     from days
     group by
         tenant_id,
@@ -46,7 +45,7 @@ followed as (
         firsts.experiment,
         firsts.variant,
         firsts.is_exposure,
-        firsts.last_day,
+        toDate(firsts.happened_at) as happened_on,
         firsts.is_exposure and conversions.converted_at >= firsts.happened_at as is_converted,
         toDate(conversions.converted_at) as converted_on
     from firsts
@@ -61,7 +60,7 @@ counted as (
         countIf(not is_exposure) as assigned,
         countIf(is_exposure) as exposed,
         countIf(is_converted) as converted,
-        greatest(max(followed.last_day), maxIf(converted_on, is_converted)) as last_day
+        greatest(max(happened_on), maxIf(converted_on, is_converted)) as last_day
     from followed
     group by
         tenant_id,
