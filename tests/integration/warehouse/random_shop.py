@@ -352,9 +352,7 @@ def delivered(rng: random.Random, events: list[Event]) -> Deliveries:
         if rng.random() < 0.3:
             copies.append(event)
         if event.idempotency_key and rng.random() < 0.3:
-            moment = datetime.fromisoformat(event.occurred_at) + timedelta(
-                hours=rng.randrange(-30, 30)
-            )
+            moment = datetime.fromisoformat(event.occurred_at) + timedelta(hours=rng.randrange(-30, 30))
             again = f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d}"
             copies.append(replace(event, event_id=f"retry-{number}", occurred_at=again))
         # What no session or cart ties to other dates comes very late: it restates its own date, long after the

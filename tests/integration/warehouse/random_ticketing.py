@@ -42,7 +42,6 @@ class _Ticketing:
                 event_type=event_type,
                 payload={name: value for name, value in payload.items() if value is not None},
                 idempotency_key=f"k{number}" if self.rng.random() < 0.5 else None,
-                tenant_id=self.rng.choice(["t1", "t1", "t1", "t2"]),
                 **envelope,  # type: ignore[arg-type]
             )
         )
@@ -56,19 +55,27 @@ class _Ticketing:
         user = rng.choice([None, f"u{rng.randrange(10)}"])
         session = f"s{number}" if rng.random() < 0.4 else None
         bot = rng.choice([None, False, False, False, True])
+        tenant = rng.choice(["t1", "t1", "t2"])
         for _ in range(rng.randint(1, 12)):
-            self.track(moment, visitor, user, session, bot=bot)
+            self.track(moment, tenant, visitor, user, session, bot=bot)
             moment += rng.choice([0.0, 1.0, 5.0, 20.0, 29.9999, 30.0, 45.0]) * MINUTE
 
     def restless(self, number: int) -> None:
         """Somebody who is never silent for half an hour, over several midnights."""
         moment = START + timedelta(days=self.rng.randrange(self.days - 2), hours=self.rng.randrange(24))
         for _ in range(self.rng.randint(60, 160)):
-            self.track(moment, f"restless{number}", None, None, bot=False)
+            self.track(moment, "t1", f"restless{number}", None, None, bot=False)
             moment += self.rng.choice([15, 20, 25]) * MINUTE
 
     def track(
-        self, moment: datetime, visitor: str | None, user: str | None, session: str | None, *, bot: bool | None
+        self,
+        moment: datetime,
+        tenant: str,
+        visitor: str | None,
+        user: str | None,
+        session: str | None,
+        *,
+        bot: bool | None,
     ) -> None:
         rng = self.rng
         payload: dict[str, object] = {
@@ -105,7 +112,7 @@ class _Ticketing:
             }
         elif kind == "page_view":
             payload["page"] = rng.choice(["/", "/events"])
-        self.add(moment, kind, payload, user_key=user, session_id=session, order_id=order)
+        self.add(moment, kind, payload, tenant_id=tenant, user_key=user, session_id=session, order_id=order)
 
     def change(self, number: int) -> None:
         """A version of a row, told at any time, some of them twice or with a clock that ran backwards."""
@@ -114,7 +121,7 @@ class _Ticketing:
         payload: dict[str, object] = {"version": rng.randint(1, 6), "operation": rng.choice([None, "update"])}
         if number % 2:
             payload |= {"country": rng.choice(["DE", "FR"]), "city": "Berlin", "user_status": "active"}
-            self.add(moment, "users", payload, user_key=rng.choice([None, "u1", "u2"]))
+            self.add(moment, "users", payload, tenant_id="t1", user_key=rng.choice([None, "u1", "u2"]))
             return
         name = rng.choice(TICKETED[:3])
         payload |= {
@@ -128,4 +135,4 @@ class _Ticketing:
             "starts_at": "2026-12-01T20:00:00Z",
             "capacity": rng.choice([0, 10, 300]),
         }
-        self.add(moment, "ticketed_events", payload, user_key=None)
+        self.add(moment, "ticketed_events", payload, tenant_id=rng.choice(["t1", "t2"]), user_key=None)
