@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from pkgutil import iter_modules
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -27,11 +29,13 @@ from ingestion.simulator.model import (
     SourceModel,
     UnknownSourceError,
 )
-from ingestion.simulator.pocm import Pocm
 
 DEFAULT_START = date(2026, 3, 2)
 """A Monday in the past: the same seed gives the same bytes on every day, and nothing lies in the future."""
-MODELS: Mapping[str, Callable[[], SourceModel]] = {"pocm": Pocm}
+MODELS: tuple[str, ...] = tuple(
+    sorted(found.name for found in iter_modules([str(Path(__file__).parent)]) if found.ispkg)
+)
+"""The sources that can be simulated: each a package beside this module, whose `MODEL` is a `SourceModel`."""
 NOT_FOR_TRUTH = (
     "trace_id",
     "idempotency_key",
@@ -64,7 +68,7 @@ def simulate(
         seed: chooses one of the possible worlds, 0 or more.
         out: folder to write to; an earlier simulation in it is replaced.
         start: the first day; `DEFAULT_START` unless given.
-        scale: size of the world; 1 is about 6,000 events a day for `pocm`.
+        scale: size of the world; 1 is about 6,000 events a day for `pocm`, 2,500 for `bilten`.
         faults: what goes wrong; the defaults hold a little of everything.
         delivery: how files are cut and written.
         with_truth: keep the events and compute the true KPI values; without, memory is bounded by the day.
@@ -131,7 +135,7 @@ def simulate(
 def _model(source: str) -> SourceModel:
     if source not in MODELS:
         raise UnknownSourceError(f"no simulator for source {source!r}; valid: {', '.join(sorted(MODELS))}")
-    return MODELS[source]()
+    return cast(SourceModel, import_module(f"{__package__}.{source}").MODEL())
 
 
 def _within(batches: Sequence[EventBatch], layout: Layout) -> list[EventBatch]:

@@ -12,16 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ingestion.simulator.model import DAY_MS, HOUR_MS, Frames, Rows
-from ingestion.simulator.pocm import (
-    truth_cohorts,
-    truth_devices,
-    truth_governance,
-    truth_growth,
-    truth_logistics,
-    truth_stock,
-)
-from ingestion.simulator.pocm.figures import (
+from ingestion.simulator.figures import (
     NO_CURRENCY,
     ORDER,
     day_of,
@@ -31,6 +22,15 @@ from ingestion.simulator.pocm.figures import (
     period_text,
     quantile_exact,
     ratio,
+)
+from ingestion.simulator.model import DAY_MS, HOUR_MS, Frames, Rows
+from ingestion.simulator.pocm import (
+    truth_cohorts,
+    truth_devices,
+    truth_governance,
+    truth_growth,
+    truth_logistics,
+    truth_stock,
 )
 from ingestion.simulator.pocm.generate import FIELDS
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from ingestion.simulator.figures import first_orders, money_ratio, money_text, period_text, ratio
 from ingestion.simulator.model import DAY_MS, Frames, Rows
-from ingestion.simulator.pocm.figures import first_orders, money_ratio, money_text, period_text, ratio
 
 WEEK_MS = 7 * DAY_MS
 FIRST_MONDAY = 4 * DAY_MS

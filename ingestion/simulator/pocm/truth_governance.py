@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ingestion.simulator.figures import ORDER, day_of, period_text
 from ingestion.simulator.model import Frames, Rows
-from ingestion.simulator.pocm.figures import ORDER, day_of, period_text
 
 GRAIN = ["tenant_id", "day"]
 RECENT = 1_000

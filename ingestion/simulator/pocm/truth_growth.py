@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ingestion.simulator.model import Frames, Rows
-from ingestion.simulator.pocm.figures import (
+from ingestion.simulator.figures import (
     NO_CURRENCY,
     ORDER,
     day_of,
@@ -20,6 +19,7 @@ from ingestion.simulator.pocm.figures import (
     period_text,
     ratio,
 )
+from ingestion.simulator.model import Frames, Rows
 
 SUBSCRIPTION = ["tenant_id", "subscription_id"]
 LINE = ["tenant_id", "plan", "currency"]

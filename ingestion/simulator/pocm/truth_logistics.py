@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ingestion.simulator.model import DAY_MS, HOUR_MS, Frames, Rows
-from ingestion.simulator.pocm.figures import (
+from ingestion.simulator.figures import (
     NO_CURRENCY,
     ORDER,
     UNKNOWN,
@@ -17,6 +16,7 @@ from ingestion.simulator.pocm.figures import (
     period_text,
     ratio,
 )
+from ingestion.simulator.model import DAY_MS, HOUR_MS, Frames, Rows
 
 SHIPMENT = ["tenant_id", "shipment_id"]
 OF_ORDER = ["tenant_id", "order_id"]

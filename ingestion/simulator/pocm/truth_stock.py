@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ingestion.simulator.figures import ORDER, day_of, first_orders, money_text, period_text, ratio
 from ingestion.simulator.model import DAY_MS, Frames, Rows
-from ingestion.simulator.pocm.figures import ORDER, day_of, first_orders, money_text, period_text, ratio
 from ingestion.simulator.pocm.lines import order_lines
 
 SHELF = ["tenant_id", "product_id", "warehouse_id"]

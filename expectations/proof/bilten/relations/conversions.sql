@@ -1,4 +1,4 @@
--- Conversions, each order once under each name: as it was first reported. Then those that are no bot's.
+-- Conversions that are no bot's, each order once under each name: as it was first reported.
 create table conversions as
 with
 counted as (
@@ -9,7 +9,7 @@ counted as (
             order by occurred_at, event_id
         ) as report
     from placed
-    where event_type = 'conversion'
+    where event_type = 'conversion' and not is_bot
 )
 
 select
@@ -28,4 +28,4 @@ select
     coalesce(counted.currency, 'XXX') as currency
 from counted
 left join sessions on counted.tenant_id = sessions.tenant_id and counted.session = sessions.session
-where counted.report = 1 and not counted.is_bot;
+where counted.report = 1;
