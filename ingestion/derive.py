@@ -147,7 +147,8 @@ def _device(text: str, system: str | None) -> str:
         return "tablet"
     if system in _POCKET:
         return "mobile"
-    return "desktop" if system in _DESKTOPS or (system or "").startswith("Windows") else "other"
+    is_desktop = system in _DESKTOPS or (system or "").startswith("Windows") or "X11" in text
+    return "desktop" if is_desktop else "other"
 
 
 KINDS: Mapping[str, Kind] = {

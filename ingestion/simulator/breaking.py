@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from ingestion.contract import Contract, Field, Source, WireFormat
+from ingestion.contract import Contract, Field, PayloadParts, Source, WireFormat
 from ingestion.schema_types import types_of
 
 STRUCTURAL = ("encoding_invalid", "json_invalid")
@@ -28,6 +28,7 @@ CODES = (
     "timestamp_future",
     "tenant_unknown",
 )
+REQUIRED = ("event_id", "occurred_at", "tenant_id")
 FAR_FUTURE = "2099-01-01T00:00:00.000Z"
 
 
@@ -92,11 +93,37 @@ def _spoil(payload: dict[str, Any], field: Field, code: str) -> None:
 def _with_payload(
     event: dict[str, Any], form: WireFormat, change: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
+    if form.parts is not None:
+        return _with_parts(event, form.parts, change)
     holder, key = _holder(event, form.envelope["payload"][0])
     is_text = isinstance(holder[key], str)
     payload = json.loads(holder[key]) if is_text else holder[key]
     change(payload)
     holder[key] = _text(payload).decode() if is_text else payload
+    return event
+
+
+def _with_parts(
+    event: dict[str, Any], parts: PayloadParts, change: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Change a payload that the wire spreads over several places, each field where it stands."""
+    places: dict[str, tuple[dict[str, Any], str]] = {}
+    for path, names in parts.objects.items():
+        parent, key = _holder(event, path)
+        for name in parent.get(key) or {}:
+            places.setdefault(names.get(name, name), (parent[key], name))
+    for field_name, paths in parts.values.items():
+        places.setdefault(field_name, _holder(event, paths[0]))
+    before = {name: holder[key] for name, (holder, key) in places.items() if key in holder}
+    after = dict(before)
+    change(after)
+    parent, first = _holder(event, next(iter(parts.objects)))
+    for name in before.keys() - after.keys():
+        holder, key = places[name]
+        del holder[key]
+    for name, value in after.items():
+        holder, key = places.get(name, (parent.setdefault(first, {}), name))
+        holder[key] = value
     return event
 
 
@@ -127,7 +154,7 @@ def _replace(event: dict[str, Any], form: WireFormat, column: str, value: Any) -
 _Break = Callable[[dict[str, Any], Source, WireFormat, np.random.Generator], bool]
 _ENVELOPE: dict[str, _Break] = {
     "envelope_missing": lambda event, _, form, rng: _replace(
-        event, form, ("event_id", "occurred_at", "tenant_id")[int(rng.integers(3))], None
+        event, form, _drawn(rng, [name for name in REQUIRED if name not in form.defaults]), None
     ),
     "type_unknown": lambda event, _, form, __: _replace(event, form, "event_type", "ORDER_TELEPORTED"),
     "version_unsupported": lambda event, _, form, __: _replace(event, form, "contract_version", "99.0"),
@@ -138,6 +165,10 @@ _ENVELOPE: dict[str, _Break] = {
         bool(source.tenants) and _replace(event, form, "tenant_id", "nobody-we-know")
     ),
 }
+
+
+def _drawn(rng: np.random.Generator, names: Sequence[str]) -> str:
+    return names[int(rng.integers(len(names)))]
 
 
 def _text(value: Any) -> bytes:

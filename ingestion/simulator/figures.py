@@ -10,6 +10,9 @@ from ingestion.simulator.model import DAY_MS
 
 ORDER = ["occurred_at", "event_id"]
 """What comes first of two events."""
+NO_CURRENCY = "XXX"
+"""Stands where no currency is named."""
+UNKNOWN = "unknown"
 
 
 def quantile_exact(values: pd.Series, level: float) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ingestion.contract import load_source
+from ingestion.simulator.bilten import Bilten
 from ingestion.simulator.faults import Rows, deliver
 from ingestion.simulator.insights import Insights
 from ingestion.simulator.landing import LANDING_FILE, TRUTH_FILE, LandingWriter, empty_folder, write_json
@@ -33,7 +34,12 @@ from ingestion.simulator.studyin import Studyin
 
 DEFAULT_START = date(2026, 3, 2)
 """A Monday in the past: the same seed gives the same bytes on every day, and nothing lies in the future."""
-MODELS: Mapping[str, Callable[[], SourceModel]] = {"insights": Insights, "pocm": Pocm, "studyin": Studyin}
+MODELS: Mapping[str, Callable[[], SourceModel]] = {
+    "bilten": Bilten,
+    "insights": Insights,
+    "pocm": Pocm,
+    "studyin": Studyin,
+}
 NOT_FOR_TRUTH = (
     "trace_id",
     "idempotency_key",

@@ -59,3 +59,6 @@ class Pocm:
     def truth(self, events: Frames) -> dict[str, Rows]:
         """Return the true values of the marts."""
         return true_values(events)
+
+
+MODEL = Pocm

@@ -7,9 +7,6 @@ import pandas as pd
 from ingestion.simulator.figures import ORDER
 from ingestion.simulator.model import Frames
 
-NO_CURRENCY = "XXX"
-UNKNOWN = "unknown"
-
 
 def first_orders(events: Frames) -> pd.DataFrame:
     """Return the orders: one placed again under another event id counts once, as it was placed first."""

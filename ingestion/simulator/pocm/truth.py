@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ingestion.simulator.figures import (
+    NO_CURRENCY,
     ORDER,
     day_of,
     money_ratio,
@@ -30,7 +31,7 @@ from ingestion.simulator.pocm import (
     truth_logistics,
     truth_stock,
 )
-from ingestion.simulator.pocm.figures import NO_CURRENCY, first_orders
+from ingestion.simulator.pocm.figures import first_orders
 from ingestion.simulator.pocm.generate import FIELDS
 
 ABANDONED_AFTER_MS = 72 * HOUR_MS

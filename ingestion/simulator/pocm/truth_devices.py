@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ingestion.simulator.figures import ORDER, day_of, period_text, ratio
+from ingestion.simulator.figures import NO_CURRENCY, ORDER, UNKNOWN, day_of, period_text, ratio
 from ingestion.simulator.model import DAY_MS, Frames, Ints, Rows
-from ingestion.simulator.pocm.figures import NO_CURRENCY, UNKNOWN
 
 TELEMETRY = (
     "DEVICE_ACTIVATED",

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ingestion.simulator.figures import ORDER, day_of, money_text, period_text, ratio
+from ingestion.simulator.figures import NO_CURRENCY, ORDER, day_of, money_text, period_text, ratio
 from ingestion.simulator.model import Frames, Rows
-from ingestion.simulator.pocm.figures import NO_CURRENCY, first_orders
+from ingestion.simulator.pocm.figures import first_orders
 
 SUBSCRIPTION = ["tenant_id", "subscription_id"]
 LINE = ["tenant_id", "plan", "currency"]

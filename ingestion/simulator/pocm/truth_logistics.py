@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ingestion.simulator.figures import ORDER, day_of, period_text, ratio
+from ingestion.simulator.figures import NO_CURRENCY, ORDER, UNKNOWN, day_of, period_text, ratio
 from ingestion.simulator.model import DAY_MS, HOUR_MS, Frames, Rows
-from ingestion.simulator.pocm.figures import NO_CURRENCY, UNKNOWN, first_orders
+from ingestion.simulator.pocm.figures import first_orders
 
 SHIPMENT = ["tenant_id", "shipment_id"]
 OF_ORDER = ["tenant_id", "order_id"]

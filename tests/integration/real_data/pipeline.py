@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +38,24 @@ class Platform:
     def manifests(self) -> list[Manifest]:
         return list(all_manifests(self.store, self.source))
 
-    def load(self, file: Path, mapping: Path) -> Manifest:
-        return load(self.store, load_source(self.source), str(file), key=KEY, mapping=mapping).manifest
+    def load(self, file: Path, mapping: Path | None = None, received_at: datetime | None = None) -> Manifest:
+        return load(
+            self.store,
+            load_source(self.source),
+            str(file),
+            key=KEY,
+            mapping=mapping,
+            received_at=received_at,
+        ).manifest
 
-    def materialise(self, *dbt: str) -> None:
+    def materialise(self) -> None:
         hours: dict[Any, list[Manifest]] = {}
         for manifest in self.manifests:
             for hour in manifest.hours:
                 hours.setdefault(hour.received_hour, []).append(manifest)
         load_hours(self.client, self.store, self.source, hours)
         prepare_manifest(self.settings)
-        run_dbt(self.settings, ["run", *dbt])
+        run_dbt(self.settings, ["run", "--select", f"+path:models/marts/{self.source}"])
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self.client.query(query).result_rows]

@@ -60,7 +60,7 @@ def loads(shared_data: Path, platform: Platform) -> dict[str, Manifest]:
 @pytest.fixture(scope="module")
 def marts(loads: dict[str, Manifest], platform: Platform) -> Platform:
     """The platform with the marts built of what was loaded."""
-    platform.materialise("--select", "stg_studyin__*+")
+    platform.materialise()
     return platform
 
 

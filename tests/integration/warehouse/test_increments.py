@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import random_learners
 import random_shop
+import random_ticketing
 from clickhouse_connect.driver.client import Client
 from lake_writer import write_load
 
@@ -21,7 +22,11 @@ from orchestration.warehouse.raw import load_hours
 
 pytestmark = pytest.mark.stack
 
-PRODUCERS = {"pocm": random_shop.deliveries, "studyin": random_learners.deliveries}
+PRODUCERS = {
+    "bilten": random_ticketing.deliveries,
+    "pocm": random_shop.deliveries,
+    "studyin": random_learners.deliveries,
+}
 
 
 def build(stack: Settings, source: str, window: dict[str, str] | None = None) -> None:

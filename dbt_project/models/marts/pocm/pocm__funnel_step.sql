@@ -102,52 +102,12 @@ times as (
     from product_times
 ),
 
-steps as (
-    select
-        tenant_id,
-        day,
-        scope,
-        tupleElement(step, 1) as step_number,
-        tupleElement(step, 2) as reached_at,
-        tupleElement(step, 3) as next_at
-    from times
-    array join
-        [
-            (toUInt8(1), searched_at, viewed_after_search_at),
-            (toUInt8(2), viewed_at, added_to_cart_at),
-            (toUInt8(3), added_to_cart_at, checked_out_at),
-            (toUInt8(4), checked_out_at, paid_at),
-            (toUInt8(5), paid_at, null)
-        ] as step
-),
-
-counted as (
-    select
-        tenant_id,
-        day,
-        scope,
-        step_number,
-        countIf(reached_at is not null) as reached,
-        countIf(next_at is not null) as onward,
-        medianExactOrNullIf(
-            assumeNotNull(dateDiff('millisecond', reached_at, next_at)), next_at is not null
-        ) as median_ms
-    from steps
-    group by
-        tenant_id,
-        day,
-        scope,
-        step_number
-)
-
-select
-    tenant_id,
-    day,
-    scope,
-    step_number,
-    reached as sessions,
-    arrayElement(['search', 'product_view', 'add_to_cart', 'checkout', 'payment'], step_number) as step,
-    if(step_number = 5, null, onward) as sessions_next,
-    if(step_number = 5 or reached = 0, null, 1 - onward / reached) as drop_off_rate,
-    median_ms / 1000 as median_seconds_to_next
-from counted
+{{
+    funnel_steps('times', [
+        ('search', 'searched_at', 'viewed_after_search_at'),
+        ('product_view', 'viewed_at', 'added_to_cart_at'),
+        ('add_to_cart', 'added_to_cart_at', 'checked_out_at'),
+        ('checkout', 'checked_out_at', 'paid_at'),
+        ('payment', 'paid_at', none),
+    ])
+}}

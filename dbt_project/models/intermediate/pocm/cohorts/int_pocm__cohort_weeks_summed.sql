@@ -5,7 +5,9 @@
         date_column='activity_week',
         partition='week',
         order_by=['tenant_id', 'activity_week', 'cohort_week', 'currency'],
-        touched_query='pocm_cohort_weeks_touched',
+        touched_query='cohort_weeks_touched',
+        touched_by=['order'],
+        cohort_members='int_pocm__first_orders_found',
         linked_by=['order'],
         tags=['weekly'],
     )

@@ -1,3 +1,4 @@
+{%- set facts = {'relation': 'pocm__fact_orders', 'date': 'order_date', 'moment': 'placed_at', 'first': 'first_ordered_at'} -%}
 {{
     config(
         materialized='partition_replace',
@@ -5,21 +6,23 @@
         date_column='cohort_week',
         partition='week',
         order_by=['tenant_id', 'user_key'],
-        touched_query='pocm_first_orders_touched',
+        touched_query='cohort_members_touched',
+        touched_by=['order'],
+        cohort_facts=facts,
         tags=['weekly'],
     )
 }}
 
 with
 candidates as (
-    {{ pocm_first_order_candidates() }}
+    {{ cohort_candidates(facts) }}
 )
 
 select
     tenant_id,
     user_key,
-    min(ordered_at) as first_ordered_at,
-    toMonday(min(ordered_at)) as cohort_week
+    min(first_at) as first_ordered_at,
+    toMonday(min(first_at)) as cohort_week
 from candidates
 group by
     tenant_id,

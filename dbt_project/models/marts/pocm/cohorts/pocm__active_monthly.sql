@@ -4,7 +4,7 @@
         date_column='month',
         partition='month',
         order_by=['tenant_id', 'month'],
-        touched_query='pocm_touched_months',
+        touched_query='touched_months',
         tags=['monthly'],
     )
 }}

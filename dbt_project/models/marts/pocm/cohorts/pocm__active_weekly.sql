@@ -4,7 +4,7 @@
         date_column='week',
         partition='week',
         order_by=['tenant_id', 'week'],
-        touched_query='pocm_touched_weeks',
+        touched_query='touched_weeks',
         tags=['weekly'],
     )
 }}

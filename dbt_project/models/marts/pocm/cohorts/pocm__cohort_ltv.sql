@@ -4,7 +4,9 @@
         date_column='activity_week',
         partition='week',
         order_by=['tenant_id', 'activity_week', 'cohort_week', 'currency'],
-        touched_query='pocm_cohort_ltv_touched',
+        touched_query='cohort_ltv_touched',
+        touched_by=['order'],
+        cohort_weeks='int_pocm__cohort_weeks_summed',
         tags=['weekly'],
     )
 }}

@@ -1,0 +1,71 @@
+{#- The states of a dimension, from the rows that tell of its changes: each with the times from and to which it held.
+
+    changes: relation with the keys, the attributes, changed_at, and what decides between rows of the same moment.
+    last_by: columns of which the highest holds among changes at the same moment.
+    carried: columns of the change that began a state, which make no state of their own. -#}
+{%- macro dim_history(changes, keys, attributes, last_by=['event_id'], carried=[]) -%}
+-- Of changes at the same moment one holds.
+states as (
+    select *
+    from {{ changes }}
+    order by
+        changed_at desc,
+        {{ last_by | join(' desc,\n        ') }} desc
+    limit 1 by ({{ keys | join(', ') }}, changed_at)
+),
+
+compared as (
+    select
+        *,
+        toString(tuple({{ attributes | join(', ') }})) as attributes,
+        lagInFrame(attributes) over key_history as attributes_before,
+        row_number() over key_history as change_number
+    from states
+    window key_history as (
+        partition by {{ keys | join(', ') }}
+        order by changed_at
+        rows between unbounded preceding and current row
+    )
+),
+
+versions as (
+    select *
+    from compared
+    where change_number = 1 or attributes != attributes_before
+)
+
+select
+    {%- for column in keys + attributes + carried %}
+    {{ column }},
+    {%- endfor %}
+    changed_at as valid_from,
+    leadInFrame(toNullable(changed_at)) over key_versions as valid_to,
+    toBool(valid_to is null) as is_current
+from versions
+window key_versions as (
+    partition by {{ keys | join(', ') }}
+    order by changed_at
+    rows between unbounded preceding and unbounded following
+)
+{%- endmacro -%}
+
+{#- Changes of rows that carry a version: the version decides the order, so that time never runs backwards. A version that
+    was told more than once stands as it was told last. -#}
+{%- macro in_order_of_versions(changes, keys) -%}
+    select
+        * replace (
+            max(changed_at) over (
+                partition by {{ keys | join(', ') }}
+                order by version
+                rows between unbounded preceding and current row
+            ) as changed_at
+        )
+    from (
+        select *
+        from {{ changes }}
+        order by
+            changed_at desc,
+            event_id desc
+        limit 1 by ({{ keys | join(', ') }}, version)
+    )
+{%- endmacro -%}

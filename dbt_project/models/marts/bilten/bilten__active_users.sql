@@ -1,0 +1,12 @@
+{{
+    config(
+        materialized='partition_replace',
+        date_column='day',
+        partition='month',
+        order_by=['tenant_id', 'day'],
+        touched_query='active_users_touched',
+        tags=['daily'],
+    )
+}}
+
+{{ active_users() }}
