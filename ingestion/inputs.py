@@ -15,8 +15,10 @@ import pyarrow as pa
 from ingestion.errors import LoadError
 from lake.store import ObjectMissingError, ObjectStore
 
-Format = Literal["ndjson", "json", "csv", "parquet"]
+Format = Literal["ndjson", "json", "csv", "parquet", "lines"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+TABLES: tuple[Format, ...] = ("csv", "parquet", "lines")
+"""Formats whose rows are brought into a wire form. Lines of plain text are one only where a mapping says so."""
 
 BLOCK_BYTES = 4 << 20
 RECEIVED_AT = "received-at"
@@ -120,13 +122,14 @@ def _expand_one(store: ObjectStore | None, uri: str) -> Iterator[str]:
         yield from sorted(match for match in glob.iglob(uri, recursive=True) if Path(match).is_file())
 
 
-def fetch(store: ObjectStore, uri: str | Path, spool: Path) -> Input:
+def fetch(store: ObjectStore, uri: str | Path, spool: Path, told: Format | None = None) -> Input:
     """Bring an input to this machine and look at it.
 
     Args:
         store: where s3 URLs are read from.
         uri: a path, a `file://` or an `s3://` URL.
         spool: a folder for the copy of an s3 object.
+        told: the format, where somebody knows better than name and content.
 
     Raises:
         LoadError: when there is no such file, it cannot be read, or nothing tells its format.
@@ -144,13 +147,13 @@ def fetch(store: ObjectStore, uri: str | Path, spool: Path) -> Input:
         except OSError as error:
             raise LoadError(f"{text} cannot be copied to {spool}: {error.strerror or error}") from error
         received = _received_at(text, info.metadata.get(RECEIVED_AT), info.last_modified)
-        return _examine(text, key, path, received)
+        return _examine(text, key, path, received, told)
     path = Path(text.removeprefix("file://"))
     if path.is_dir():
         raise LoadError(f"{path} is a folder: name the files in it")
     if not path.exists():
         raise LoadError(f"{path} does not exist")
-    return _examine(path.resolve().as_uri(), path.name, path, None)
+    return _examine(path.resolve().as_uri(), path.name, path, None, told)
 
 
 def _split(uri: str) -> tuple[str, str]:
@@ -170,7 +173,7 @@ def _received_at(uri: str, told: str | None, last_modified: datetime) -> datetim
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _examine(uri: str, name: str, path: Path, received_at: datetime | None) -> Input:
+def _examine(uri: str, name: str, path: Path, received_at: datetime | None, told: Format | None) -> Input:
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -183,7 +186,9 @@ def _examine(uri: str, name: str, path: Path, received_at: datetime | None) -> I
         (kind for start, kind in _MAGIC_OF_COMPRESSION.items() if magic.startswith(start)), None
     )
     known = Input(uri, name, path, digest, size, "ndjson", compression, received_at)
-    return Input(uri, name, path, digest, size, _format(known, magic), compression, received_at)
+    if told is not None and magic == _PARQUET_MAGIC:
+        raise LoadError(f"{uri} is a parquet file, and the mapping reads {told}")
+    return Input(uri, name, path, digest, size, told or _format(known, magic), compression, received_at)
 
 
 def _format(known: Input, magic: bytes) -> Format:

@@ -16,13 +16,13 @@ from ingestion.contract import Source
 from ingestion.documents import read_document
 from ingestion.engine import Engine, Judged
 from ingestion.errors import LoadError
-from ingestion.inputs import Input, expand, fetch
+from ingestion.inputs import TABLES, Input, expand, fetch
 from ingestion.locks import held
 from ingestion.mapping import SourceMapping, read_mapping
 from ingestion.output import LoadWriter
 from ingestion.pseudonym import Secret
 from ingestion.records import Batch, batch_of, cut_lines, line_ends
-from ingestion.tables import read_csv, read_parquet
+from ingestion.tables import read_csv, read_lines, read_parquet
 from lake.manifest import InputEntry, Manifest, read_manifest, write_manifest
 from lake.store import ObjectExistsError, ObjectStore
 
@@ -76,7 +76,7 @@ def load(
     rules = read_mapping(mapping, source) if mapping is not None else None
     try:
         with tempfile.TemporaryDirectory(prefix="millrace-load-", dir=temp_dir) as folder:
-            given = fetch(store, uri, Path(folder))
+            given = fetch(store, uri, Path(folder), rules.format if rules is not None else None)
             load_id = load_id_of(source, given, rules)
             with held(f"{store.endpoint_url}/{store.bucket}/{load_id}"):
                 existing = read_manifest(store, source.name, load_id)
@@ -105,12 +105,12 @@ def read_batches(
     Raises:
         LoadError: when the input cannot be read or the mapping does not fit.
     """
-    if given.format in ("csv", "parquet"):
-        read = read_csv if given.format == "csv" else read_parquet
+    if given.format in TABLES:
+        read = {"csv": read_csv, "parquet": read_parquet, "lines": read_lines}[given.format]
         yield from read(given, source, mapping, temp_dir, memory_limit_mb)
         return
     if mapping is not None:
-        raise LoadError(f"{given.uri} is {given.format}: a mapping is for csv and parquet")
+        raise LoadError(f"{given.uri} is {given.format}: a mapping is for {', '.join(TABLES)}")
     if given.format == "json":
         yield from read_document(given.blocks(), source.max_event_bytes)
         return
@@ -147,7 +147,7 @@ class _Load:
         return LoadResult(written, False)
 
     def _write(self, progress: Callable[[Progress], None] | None) -> Manifest:
-        is_table = self.given.format in ("csv", "parquet")
+        is_table = self.given.format in TABLES
         reader_mb = self.memory_limit_mb // READER_SHARE if is_table else 0
         batches = read_batches(self.given, self.source, self.mapping, self.folder, reader_mb)
         reader = ChunkReader(batches, self._total(), progress)

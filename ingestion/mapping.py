@@ -1,7 +1,8 @@
 """Mappings: YAML files that bring foreign rows into a source's wire format, each value a DuckDB SQL expression.
 
 source: pocm
-format: {delimiter: ";"}                # CSV only; delimiter, quote, header, columns
+format: {delimiter: ";"}                # CSV: delimiter, quote, header, columns
+                                        # plain text: lines, a regular expression whose named groups become columns
 input: select ... from input            # optional: group or filter first; a row of the result is a row
 rules:                                  # the first rule whose `when` holds decides
   - when: event_type = 'view'
@@ -19,14 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 import yaml
 
 from ingestion.contract import ContractError, Source, WireFormat
 from ingestion.envelope import IN_PAYLOAD, TEXT_COLUMNS
 from ingestion.errors import LoadError
+from ingestion.inputs import Format
 from ingestion.sql import literal
 
 LEDGER = "ledger"
+LINE = "line"
+"""The column that holds a line of plain text."""
 REQUIRED = ("event_id", "occurred_at", "tenant_id")
 MAPPED_COLUMNS = tuple(name for name in TEXT_COLUMNS if name not in ("event_type", "contract_version"))
 _KEYS = ("source", "description", "format", "input", "rules")
@@ -46,6 +52,15 @@ class CsvFormat:
 
 
 @dataclass(frozen=True)
+class LineFormat:
+    """How the lines of a plain text are read."""
+
+    pattern: str | None
+    """A regular expression (RE2) that every line matches; its named groups become columns beside `line`, empty ones
+    NULL. None: every line is a row as it is."""
+
+
+@dataclass(frozen=True)
 class Rule:
     """What rows of one kind become."""
 
@@ -62,8 +77,15 @@ class SourceMapping:
     path: Path
     sha256: str
     csv: CsvFormat
+    lines: LineFormat | None
+    """How the input is read where it is plain text; None where it is a table."""
     input: str | None
     rules: tuple[Rule, ...]
+
+    @property
+    def format(self) -> Format | None:
+        """The format of the input, where the mapping decides it."""
+        return "lines" if self.lines is not None else None
 
     def wire(self, connection: duckdb.DuckDBPyConnection, relation: str, source: Source) -> str:
         """Return the SQL of a row's wire text; NULL where no rule holds.
@@ -118,10 +140,12 @@ def read_mapping(path: Path, source: Source) -> SourceMapping:
     query = body.get("input")
     if query is not None and not isinstance(query, str):
         raise LoadError(f"mapping {path}: input must be a SQL query over the relation `input`, is {query!r}")
+    lines = _line_format(path.name, body.get("format"))
     return SourceMapping(
         path,
         hashlib.sha256(content).hexdigest(),
-        _csv_format(path.name, body.get("format") or {}),
+        _csv_format(path.name, (body.get("format") or {}) if lines is None else {}),
+        lines,
         query,
         tuple(_rule(f"{path.name}: rule {n}", rule, source) for n, rule in enumerate(rules, start=1)),
     )
@@ -187,9 +211,29 @@ def _object(values: Mapping[tuple[str, ...], str]) -> str:
     return f"json_object({', '.join(members)})"
 
 
+def _line_format(where: str, body: Any) -> LineFormat | None:
+    if not isinstance(body, dict) or "lines" not in body:
+        return None
+    _only(f"{where}: format of lines", body, ("lines",))
+    pattern = body["lines"]
+    if pattern is True:
+        return LineFormat(None)
+    if not isinstance(pattern, str) or not pattern:
+        raise LoadError(f"{where}: format.lines must be a regular expression, or true for lines as they are")
+    try:
+        found = pc.extract_regex(pa.array([""]), pattern).type
+    except pa.ArrowInvalid as error:
+        raise LoadError(f"{where}: format.lines cannot be used: {str(error).splitlines()[0]}") from error
+    if LINE in {column.name.lower() for column in found}:
+        raise LoadError(f"{where}: format.lines names a group {LINE}, which is the whole line")
+    return LineFormat(pattern)
+
+
 def _csv_format(where: str, body: Any) -> CsvFormat:
     if not isinstance(body, dict):
-        raise LoadError(f"{where}: format must be a mapping with delimiter, quote, header, columns")
+        raise LoadError(
+            f"{where}: format must be a mapping with delimiter, quote, header, columns, or with lines"
+        )
     _only(f"{where}: format", body, ("delimiter", "quote", "header", "columns"))
     columns = tuple(map(str, body.get("columns") or ()))
     options = CsvFormat(

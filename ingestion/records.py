@@ -20,7 +20,7 @@ KEPT_BYTES = 16 << 20
 HEAD_BYTES = 64 << 10
 """What is kept of a larger one, beside its size and sha256."""
 
-NEWLINE, QUOTE, BACKSLASH, COMMA = 10, 34, 92, 44
+NEWLINE, RETURN, QUOTE, BACKSLASH, COMMA = 10, 13, 34, 92, 44
 WHITESPACE = b" \t\r\n"
 
 _VISIBLE = np.ones(256, np.bool_)
@@ -193,6 +193,16 @@ def _cut(pending: Pending, block: bytes, ends: Positions) -> Cut:
         # The only copy of the block.
         block, ends = before + block, ends + len(before)
     return Cut(block, np.concatenate([np.zeros(1, np.int64), ends[:-1] + 1]), ends)
+
+
+def without_returns(cut: Cut) -> Positions:
+    """Return where the records of a cut end, the carriage return of a CRLF left out."""
+    data = np.frombuffer(cut.data, np.uint8)
+    if not len(data):
+        return cut.ends
+    returns = (cut.ends > cut.starts) & (data[np.maximum(cut.ends - 1, 0)] == RETURN)
+    ends: Positions = cut.ends - returns
+    return ends
 
 
 def is_blank(cut: Cut) -> npt.NDArray[np.bool_]:

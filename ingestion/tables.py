@@ -1,4 +1,4 @@
-"""Reads CSV and parquet: brings each row into the source's wire form, with or without a mapping."""
+"""Reads CSV, parquet and plain text: brings each row into the source's wire form, with or without a mapping."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ from ingestion.records import (
     cut_lines,
     is_blank,
     line_ends,
+    without_returns,
 )
 from ingestion.sql import identifier, literal
+from ingestion.text_lines import text_lines
 
 ROWS_AT_ONCE = 20_000
 READER_MEMORY_MB = 128
@@ -56,6 +58,22 @@ def read_csv(
     records = _CsvRecords(given, options, source.max_event_bytes)
     with connect(memory_limit_mb, temp_dir) as connection:
         yield from _Rows(connection, source, mapping).read(records.batches())
+
+
+def read_lines(
+    given: Input, source: Source, mapping: SourceMapping | None, temp_dir: Path, memory_limit_mb: int
+) -> Iterator[Batch]:
+    """Yield the lines of a plain text in wire form: the column `line`, and one for each named group of the pattern.
+
+    A line that the mapping's pattern does not match is `field_format`.
+
+    Raises:
+        LoadError: when the mapping does not fit.
+    """
+    assert mapping is not None and mapping.lines is not None
+    batches = text_lines(given.blocks(), mapping.lines, source.max_event_bytes)
+    with connect(memory_limit_mb, temp_dir) as connection:
+        yield from _Rows(connection, source, mapping).read(batches)
 
 
 def read_parquet(
@@ -239,7 +257,7 @@ class _CsvRecords:
         ends = QuotedLineEnds(self.quote) if self.quote is not None else line_ends
         header_due = self.options.header
         for cut in cut_lines(self.given.blocks(), ends):
-            starts, stops = cut.starts, self._without_returns(cut)
+            starts, stops = cut.starts, without_returns(cut)
             blank = is_blank(Cut(cut.data, starts, stops))
             starts, stops = starts[~blank], stops[~blank]
             if header_due and len(starts):
@@ -248,15 +266,6 @@ class _CsvRecords:
             if header_due:
                 continue
             yield self._columns(cut.data, starts, stops, cut.oversize)
-
-    def _without_returns(self, cut: Cut) -> npt.NDArray[np.int64]:
-        """Leave the carriage return of a CRLF out of the record."""
-        data = np.frombuffer(cut.data, np.uint8)
-        if not len(data):
-            return cut.ends
-        returns = (cut.ends > cut.starts) & (data[np.maximum(cut.ends - 1, 0)] == 13)
-        ends: npt.NDArray[np.int64] = cut.ends - returns
-        return ends
 
     def _read_header(self, record: bytes) -> None:
         try:
