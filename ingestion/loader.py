@@ -92,8 +92,13 @@ def load(
 
 
 def load_id_of(source: Source, given: Input, mapping: SourceMapping | None) -> str:
-    """Return the identity of a load: its source, its input's bytes and its mapping."""
-    parts = [source.name, given.sha256, *([mapping.sha256] if mapping is not None else [])]
+    """Return the identity of a load: its source, its input's bytes and its mapping.
+
+    The input's name counts only where the mapping reads it: elsewhere the same bytes are the same load.
+    """
+    parts = [source.name, given.sha256]
+    if mapping is not None:
+        parts += [mapping.sha256, *([given.file_name] if mapping.asks_name else [])]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 

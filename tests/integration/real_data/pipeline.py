@@ -31,33 +31,35 @@ class Platform:
     settings: Settings
     store: ObjectStore
     client: Client
+    source: str = "pocm"
 
     @property
     def manifests(self) -> list[Manifest]:
-        return list(all_manifests(self.store, "pocm"))
+        return list(all_manifests(self.store, self.source))
 
     def load(self, file: Path, mapping: Path) -> None:
-        load(self.store, load_source("pocm"), str(file), key=KEY, mapping=mapping)
+        load(self.store, load_source(self.source), str(file), key=KEY, mapping=mapping)
 
     def materialise(self) -> None:
         hours: dict[Any, list[Manifest]] = {}
         for manifest in self.manifests:
             for hour in manifest.hours:
                 hours.setdefault(hour.received_hour, []).append(manifest)
-        load_hours(self.client, self.store, "pocm", hours)
+        load_hours(self.client, self.store, self.source, hours)
         prepare_manifest(self.settings)
-        run_dbt(self.settings, ["run"])
+        folders = [f"path:models/{layer}/{self.source}" for layer in ("staging", "intermediate", "marts")]
+        run_dbt(self.settings, ["run", "--select", *folders])
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self.client.query(query).result_rows]
 
 
 @contextmanager
-def running_platform(folder: Path) -> Iterator[Platform]:
+def running_platform(folder: Path, source: str = "pocm") -> Iterator[Platform]:
     """Run a stack of its own for the length of the block."""
     with running_stack(folder / "stack") as settings:
         store, client = object_store(settings), warehouse(settings)
         store.ensure_bucket()
         apply(client)
-        yield Platform(settings, store, client)
+        yield Platform(settings, store, client, source)
         client.close()
