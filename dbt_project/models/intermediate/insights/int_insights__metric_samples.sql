@@ -50,7 +50,7 @@ select
     if(type in ('histogram', 'summary') and not is_single, null, reading) as single,
     if(
         type = 'histogram' and not is_single,
-        arrayConcat(bounds, [inf]),
+        arrayConcat(bounds, [toFloat64('inf')]),
         emptyArrayFloat64()
     ) as bucket_bounds,
     if(
