@@ -87,11 +87,13 @@
 {%- endmacro -%}
 
 {#- How a sentence goes on after the metric's name. -#}
-{%- macro insights_verb(aspect) -%}
-    transform(
-        {{ aspect }},
-        ['sum', 'mean', 'max', 'min'],
-        [' grew by ', ' was on average ', ' reached ', ' fell to '],
-        ' was '
+{%- macro insights_verb(aspect, deviation) -%}
+    multiIf(
+        {{ aspect }} = 'sum', ' grew by ',
+        {{ aspect }} = 'mean', ' was on average ',
+        {{ aspect }} = 'max' and {{ deviation }} < 0, ' did not rise above ',
+        {{ aspect }} = 'max', ' reached ',
+        {{ deviation }} < 0, ' fell to ',
+        ' did not fall below '
     )
 {%- endmacro -%}

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from ingestion.contract import source_names
 from orchestration.warehouse import schema
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-DATABASES = ("raw", "ops", "staging", "intermediate", "pocm")
+DATABASES = ("raw", "ops", "staging", "intermediate", *source_names())
 
 
 @pytest.fixture

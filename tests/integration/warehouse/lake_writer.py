@@ -91,7 +91,9 @@ def write_load(
     """Put one load of a source into the lake: all its events were received at one time."""
     received = at(received_at)
     load_id = hashlib.sha256(f"{name}{received_at}{events!r}{rejected}".encode()).hexdigest()[:32]
-    rows = [_raw_row(source, event, received, load_id, number) for number, event in enumerate(events, start=1)]
+    rows = [
+        _raw_row(source, event, received, load_id, number) for number, event in enumerate(events, start=1)
+    ]
     files = [_put(store, source, "raw", received, load_id, pa.Table.from_pylist(rows, RAW_SCHEMA))]
     if rejected:
         bad = [_rejected_row(source, received, load_id, len(rows) + 1 + number) for number in range(rejected)]

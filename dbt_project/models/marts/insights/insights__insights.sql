@@ -220,7 +220,7 @@ select
     concat(
         name,
         if(dimensions_text = '', '', concat(' (', dimensions_text, ')')),
-        {{ insights_verb('aspect') }},
+        {{ insights_verb('aspect', 'deviation') }},
         {{ insights_shown('observed') }},
         if(unit = '', '', concat(' ', unit)),
         ' in the hour from ',
