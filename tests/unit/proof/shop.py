@@ -116,7 +116,7 @@ class Shop:
         return path
 
 
-def recomputed(shop: Shop, mart: str, folder: Path) -> list[dict[str, Any]]:
+def recomputed(shop: Shop, mart: str, folder: Path, source: str = "pocm") -> list[dict[str, Any]]:
     """Return the rows of a mart as the second engine computes them, in the order of their grain."""
     folder = Path(tempfile.mkdtemp(dir=folder))
     connection = open_engine(folder)
@@ -124,7 +124,7 @@ def recomputed(shop: Shop, mart: str, folder: Path) -> list[dict[str, Any]]:
         create_deliveries(connection)
         read_parquet_files(connection, [shop.parquet(folder / "deliveries.parquet")])
         count_once(connection)
-        proof = load_proof("pocm")
+        proof = load_proof(source)
         for statement in proof.relations:
             connection.execute(statement)
         found = next(item for item in proof.marts if item.name == mart)
