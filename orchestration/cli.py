@@ -514,6 +514,7 @@ def report_run(
     period = window(start, end)
     span = Range(*period) if period else reports[name].time_range.before(datetime.now(UTC))
     store = _store(settings)
+    _prepare_warehouse(settings)
     made = make_report(warehouse(settings), store, reports[name], span)
     if json_output:
         answer_json({**vars(made), "object": store.url(made.key)})

@@ -259,7 +259,7 @@ def test_hours_and_days_hold_what_their_minutes_do(built: Built) -> None:
         grain: built.client.query(
             "select tenant_id, name, type, sum(samples), sum(count), sum(sum), min(min), max(max), sum(resets),"
             " sumMap(bucket_bounds, bucket_counts), quantilesExactWeightedMerge(0.25, 0.75)(quantiles_state)"
-            f" from insights.metric_values where grain = '{grain}' group by all order by all"
+            f" from insights.metric_values_{grain} group by all order by all"
         ).result_rows
         for grain in ("minute", "hour", "day")
     }

@@ -26,7 +26,6 @@ select
     summary_levels,
     summary_lows,
     summary_highs,
-    quantiles_state,
     minute as period_start,
     'minute' as grain
 from {{ ref('insights__metric_values_minute') }}
@@ -57,7 +56,6 @@ select
     summary_levels,
     summary_lows,
     summary_highs,
-    quantiles_state,
     hour as period_start,
     'hour' as grain
 from {{ ref('insights__metric_values_hour') }}
@@ -88,7 +86,6 @@ select
     summary_levels,
     summary_lows,
     summary_highs,
-    quantiles_state,
     toDateTime(day, 'UTC') as period_start,
     'day' as grain
 from {{ ref('insights__metric_values_day') }}
