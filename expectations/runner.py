@@ -162,7 +162,7 @@ def _run(
                 prepared[key] = validator.prepare(
                     suite.name,
                     table,
-                    batch_query(table, suite.source, window, days),
+                    batch_query(table, suite.source, window, days, state_columns(columns[table.qualified])),
                     [_expectation(check, suite, window, days, columns[table.qualified]) for check in checks],
                 )
         found = _validate(validator, suite, prepared, run_name, outcomes)
@@ -211,6 +211,11 @@ def _expectation(
 def text_columns(columns: Mapping[str, str]) -> list[str]:
     """Return the columns that hold text, given column types by name."""
     return [name for name, kind in columns.items() if "String" in kind and "AggregateFunction" not in kind]
+
+
+def state_columns(columns: Mapping[str, str]) -> list[str]:
+    """Return the columns that hold aggregate states, given column types by name."""
+    return [name for name, kind in columns.items() if "AggregateFunction(" in kind]
 
 
 def _columns(client: Client, suite: Suite) -> dict[str, dict[str, str]]:

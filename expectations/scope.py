@@ -44,9 +44,15 @@ def condition(table: Table, source: str, window: GateWindow, days: Sequence[date
     return f"toDate({table.column}) in ({listed})"
 
 
-def batch_query(table: Table, source: str, window: GateWindow, days: Sequence[date]) -> str:
-    """Return the rows of a table that a window touches."""
-    return f"SELECT * FROM {table.qualified} WHERE {condition(table, source, window, days)}"
+def batch_query(
+    table: Table, source: str, window: GateWindow, days: Sequence[date], left_out: Sequence[str] = ()
+) -> str:
+    """Return the rows of a table that a window touches, without some columns.
+
+    Aggregate states are left out where rows come to the client: no client reads them.
+    """
+    columns = f"* EXCEPT ({', '.join(left_out)})" if left_out else "*"
+    return f"SELECT {columns} FROM {table.qualified} WHERE {condition(table, source, window, days)}"
 
 
 def counting_query(

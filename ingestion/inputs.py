@@ -59,6 +59,11 @@ class Input:
     received_at: datetime | None
     """When the store says it was received; None for a local file."""
 
+    @property
+    def file_name(self) -> str:
+        """The name without its folders."""
+        return self.name.rpartition("/")[2]
+
     def blocks(self, size: int = BLOCK_BYTES) -> Iterator[bytes]:
         """Yield the decompressed content in blocks of `size` bytes, a leading byte order mark left out.
 

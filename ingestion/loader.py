@@ -104,8 +104,13 @@ def _lookups(store: ObjectStore, given: Input, mapping: SourceMapping, folder: P
 
 
 def load_id_of(source: Source, given: Input, mapping: SourceMapping | None) -> str:
-    """Return the identity of a load: its source, its input's bytes, its mapping and what the mapping looks up."""
-    parts = [source.name, given.sha256, *([mapping.sha256] if mapping is not None else [])]
+    """Return the identity of a load: its source, its input's bytes, its mapping and what the mapping looks up.
+
+    The input's name counts only where the mapping reads it: elsewhere the same bytes are the same load.
+    """
+    parts = [source.name, given.sha256]
+    if mapping is not None:
+        parts += [mapping.sha256, *([given.file_name] if mapping.asks_name else [])]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 

@@ -10,6 +10,8 @@ rules:                                  # the first rule whose `when` holds deci
     event_type: PRODUCT_VIEWED
     envelope: {event_id: md5(...), occurred_at: event_time::timestamp, tenant_id: "'shop'"}
     payload: {product_id: product_id, price: price::decimal(18, 4)}
+
+Every expression may ask `input_name()`: the name of the file, without its folders.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ from ingestion.inputs import Format, Input
 from ingestion.sql import literal
 
 LEDGER = "ledger"
+INPUT_NAME = "input_name"
+"""The SQL function that tells an expression the name of the file."""
 LINE = "line"
 """The column that holds a line of plain text."""
 REQUIRED = ("event_id", "occurred_at", "tenant_id")
@@ -81,6 +85,8 @@ class SourceMapping:
     path: Path
     sha256: str
     """Of the file, and of the lookups once they are there."""
+    asks_name: bool
+    """Whether what a row becomes depends on the name of its file."""
     csv: CsvFormat
     lines: LineFormat | None
     """How the input is read where it is plain text; None where it is a table."""
@@ -162,6 +168,7 @@ def read_mapping(path: Path, source: Source) -> SourceMapping:
     return SourceMapping(
         path,
         hashlib.sha256(content).hexdigest(),
+        f"{INPUT_NAME}(".encode() in content,
         _csv_format(path.name, (body.get("format") or {}) if lines is None else {}),
         lines,
         query,

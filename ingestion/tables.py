@@ -19,7 +19,7 @@ from ingestion.contract import Source
 from ingestion.engine import connect
 from ingestion.errors import LoadError
 from ingestion.inputs import Input
-from ingestion.mapping import ROW, CsvFormat, SourceMapping, column_names, rendered
+from ingestion.mapping import INPUT_NAME, ROW, CsvFormat, SourceMapping, column_names, rendered
 from ingestion.records import (
     Batch,
     Cut,
@@ -57,7 +57,7 @@ def read_csv(
         options = CsvFormat(delimiter="\t")
     records = _CsvRecords(given, options, source.max_event_bytes)
     with connect(memory_limit_mb, temp_dir) as connection:
-        yield from _Rows(connection, source, mapping).read(records.batches())
+        yield from _Rows(connection, source, mapping, given).read(records.batches())
 
 
 def read_lines(
@@ -73,7 +73,7 @@ def read_lines(
     assert mapping is not None and mapping.lines is not None
     batches = text_lines(given.blocks(), mapping.lines, source.max_event_bytes)
     with connect(memory_limit_mb, temp_dir) as connection:
-        yield from _Rows(connection, source, mapping).read(batches)
+        yield from _Rows(connection, source, mapping, given).read(batches)
 
 
 def read_parquet(
@@ -95,7 +95,7 @@ def read_parquet(
             columns = [name for name in column_names(connection, "parquet_rows") if name != "file_row_number"]
             picked = ", ".join(identifier(name) for name in columns)
             connection.execute(f"create view input as select {picked}, {ROW} from parquet_rows")
-            yield from _Rows(connection, source, mapping).from_view()
+            yield from _Rows(connection, source, mapping, given).from_view()
         except duckdb.Error as error:
             raise LoadError(f"{given.uri} cannot be read as parquet: {str(error).splitlines()[0]}") from error
 
@@ -104,9 +104,14 @@ class _Rows:
     """Turns rows of a relation called `input` into wire texts."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, source: Source, mapping: SourceMapping | None
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        source: Source,
+        mapping: SourceMapping | None,
+        given: Input,
     ) -> None:
         connection.execute("set preserve_insertion_order = true")
+        connection.execute(f"create macro {INPUT_NAME}() as {literal(given.file_name)}")
         self.connection = connection
         self.source = source
         self.mapping = mapping

@@ -4,6 +4,7 @@ raw/source=<s>/received_date=<YYYY-MM-DD>/received_hour=<HH>/<load_id>-<tag>-<n>
 quarantine/source=<s>/received_date=<YYYY-MM-DD>/received_hour=<HH>/<load_id>-<tag>-<n>.parquet
 manifests/source=<s>/<load_id>.json
 landing/source=<s>/<anything>
+reports/source=<s>/report=<name>/<from>-<to>-<digest>.<csv|parquet|html>
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ _DATA_KEY = re.compile(
     r"/(?P<load_id>[0-9a-f]{32})-(?P<tag>[0-9a-f]{8})-(?P<number>\d+)\.parquet"
 )
 _MANIFEST_KEY = re.compile(r"manifests/source=(?P<source>[a-z][a-z0-9_]*)/(?P<load_id>[0-9a-f]{32})\.json")
+_REPORT_KEY = re.compile(
+    r"reports/source=(?P<source>[a-z][a-z0-9_]*)/report=(?P<report>[a-z][a-z0-9_]*)"
+    r"/(?P<start>\d{8}T\d{6}Z)-(?P<end>\d{8}T\d{6}Z)-(?P<digest>[0-9a-f]{12})\.(?P<format>csv|parquet|html)"
+)
+_REPORT_TIME = "%Y%m%dT%H%M%SZ"
 _SOURCE = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -45,6 +51,31 @@ class DataFile:
         )
 
 
+@dataclass(frozen=True)
+class ReportFile:
+    """What the key of a report says: of what, of which time, and the beginning of its sha256."""
+
+    source: str
+    report: str
+    start: datetime
+    end: datetime
+    digest: str
+    format: str
+
+    @property
+    def key(self) -> str:
+        """The object key.
+
+        Raises:
+            ValueError: when a part is none that a key can hold.
+        """
+        start, end = (moment.astimezone(UTC).strftime(_REPORT_TIME) for moment in (self.start, self.end))
+        key = f"{source_prefix('reports', self.source)}report={self.report}/{start}-{end}-{self.digest}.{self.format}"
+        if _REPORT_KEY.fullmatch(key) is None:
+            raise ValueError(f"{key!r} is no key of a report")
+        return key
+
+
 def hour_of(moment: datetime) -> datetime:
     """Return the UTC hour that a timezone-aware moment lies in.
 
@@ -56,7 +87,7 @@ def hour_of(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
-def source_prefix(kind: Literal["raw", "quarantine", "manifests", "landing"], source: str) -> str:
+def source_prefix(kind: Literal["raw", "quarantine", "manifests", "landing", "reports"], source: str) -> str:
     """Return the prefix of everything of one kind and source, ending in `/`."""
     if not _SOURCE.fullmatch(source):
         raise ValueError(f"{source!r} is no source name: lower-case letters, digits and _")
@@ -91,6 +122,20 @@ def parse_manifest_key(key: str) -> tuple[str, str] | None:
     """Return (source, load_id) of a manifest key, or None for any other key."""
     found = _MANIFEST_KEY.fullmatch(key)
     return (found["source"], found["load_id"]) if found else None
+
+
+def parse_report_key(key: str) -> ReportFile | None:
+    """Return what the key of a report says, or None for any other key."""
+    found = _REPORT_KEY.fullmatch(key)
+    if found is None:
+        return None
+    try:
+        start, end = (
+            datetime.strptime(found[side], _REPORT_TIME).replace(tzinfo=UTC) for side in ("start", "end")
+        )
+    except ValueError:
+        return None
+    return ReportFile(found["source"], found["report"], start, end, found["digest"], found["format"])
 
 
 def parse_hour_prefix(prefix: str) -> datetime | None:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ingestion.loader import LoadResult
     from lake.manifest import Manifest
     from lake.store import ObjectStore
+    from orchestration.reports import Report
 
 app = typer.Typer(
     help="Millrace: events in, proven KPI marts out.",
@@ -50,8 +51,10 @@ app = typer.Typer(
 )
 quarantine_app = typer.Typer(help="What was rejected, and why.", no_args_is_help=True)
 contracts_app = typer.Typer(help="Lint, compare and publish the contracts.", no_args_is_help=True)
+report_app = typer.Typer(help="Reports that the definitions tell of.", no_args_is_help=True)
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(contracts_app, name="contracts")
+app.add_typer(report_app, name="report")
 
 SourceName = Annotated[str, typer.Argument(help="Source system, a folder of ingestion/contracts/.")]
 AnySource = Annotated[str | None, typer.Option("--source", help="One source only; default: all.")]
@@ -114,6 +117,7 @@ def _known_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exception],
     from orchestration.connections import WarehouseUnreachableError
     from orchestration.embedded.errors import StackError
     from orchestration.partitions import WindowError
+    from orchestration.reports.definition import ReportError
     from orchestration.run import SelectionError
     from orchestration.warehouse.dbt import DbtError
     from orchestration.warehouse.raw import RawLoadError
@@ -132,6 +136,7 @@ def _known_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exception],
         ClickHouseError,
         DbtError,
         RawLoadError,
+        ReportError,
     )
     return wrong_use, failed
 
@@ -460,6 +465,61 @@ def verify(start: From = None, end: To = None, source: AnySource = None, json_ou
             answer(outcome.to_text())
     if not all(outcome.ok for outcome in outcomes):
         sys.exit(1)
+
+
+# --- reports --------------------------------------------------------------------------------------
+
+
+def _reports(settings: Settings) -> dict[str, Report]:
+    from orchestration.assets.marts import read_manifest
+    from orchestration.reports import load_reports
+    from orchestration.warehouse.dbt import prepare_manifest
+
+    return load_reports(read_manifest(prepare_manifest(settings)))
+
+
+@report_app.command("list", epilog="Example: millrace report list --json")
+def report_list(json_output: Json = False) -> None:
+    """Say which reports there are, when they are due and what they tell of."""
+    reports = _reports(_settings())
+    rows = [
+        (report.id, report.title, f"{report.source}.{report.mart}", report.format, report.schedule)
+        for report in reports.values()
+    ]
+    columns = ("report", "title", "mart", "format", "schedule")
+    if json_output:
+        answer_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        answer_table(columns, rows)
+
+
+@report_app.command(
+    "run", epilog="Example: millrace report run pocm/daily_sales --from 2026-11-16 --to 2026-11-19"
+)
+def report_run(
+    name: Annotated[str, typer.Argument(help="Source and name of the report, as `report list` shows it.")],
+    start: From = None,
+    end: To = None,
+    json_output: Json = False,
+) -> None:
+    """Make a report and leave it in the lake; default: of the newest whole periods of its definition."""
+    from orchestration.connections import warehouse
+    from orchestration.reports import make_report
+    from orchestration.reports.periods import Range
+
+    settings = _settings()
+    reports = _reports(settings)
+    if name not in reports:
+        raise WrongUseError(f"there is no report {name!r}; there are {', '.join(reports) or 'none'}")
+    period = window(start, end)
+    span = Range(*period) if period else reports[name].time_range.before(datetime.now(UTC))
+    store = _store(settings)
+    _prepare_warehouse(settings)
+    made = make_report(warehouse(settings), store, reports[name], span)
+    if json_output:
+        answer_json({**vars(made), "object": store.url(made.key)})
+    else:
+        answer(f"{name} of {span}: {made.rows} rows, {made.bytes} bytes in {store.url(made.key)}")
 
 
 # --- what was rejected ----------------------------------------------------------------------------

@@ -7,7 +7,9 @@ import dagster as dg
 from ingestion.contract import load_sources
 from orchestration.alerts import build_failure_alert
 from orchestration.assets.marts import Translator, read_manifest
-from orchestration.graph import build_source_graph, sensor_status
+from orchestration.assets.reports import build_report
+from orchestration.graph import build_source_graph, schedule_status, sensor_status
+from orchestration.reports import load_reports
 from orchestration.resources import Platform
 from orchestration.warehouse.dbt import MANIFEST_PATH
 
@@ -24,7 +26,11 @@ def build_definitions(platform: Platform) -> dg.Definitions:
         executor=dg.in_process_executor,
     )
     graphs = [build_source_graph(source, manifest, translator, settings) for source in sources.values()]
-    return dg.Definitions.merge(shared, *graphs)
+    status = schedule_status(settings.environment)
+    reports = [
+        build_report(report, sources[report.source], status) for report in load_reports(manifest).values()
+    ]
+    return dg.Definitions.merge(shared, *graphs, *reports)
 
 
 @dg.definitions

@@ -34,6 +34,8 @@ Manifest = Mapping[str, Any]
 COMES_BACK = "the next try brings them back"
 """What a model says that lacks events which retention took out, see macros/retention.sql."""
 SECONDS_KEY = "Execution Duration"
+SHOWN_ROWS = 5
+"""Rows that fail a test, as its check shows them."""
 
 
 class ManifestMissingError(Exception):
@@ -266,13 +268,13 @@ def _described(
             node = by_key[context.asset_key_for_output(event.output_name)]
             yield event.with_metadata({**_kept(event.metadata), **_describe(client, node, source)})
         elif isinstance(event, dg.AssetCheckResult) and not event.passed:
-            yield _with_reason(event, place)
+            yield _with_reason(event, place, _shown_rows(client, event, invocation))
         else:
             yield event
 
 
-def _with_reason(result: dg.AssetCheckResult, place: Place) -> dg.AssetCheckResult:
-    """A failed dbt test that says how many rows failed it, and in which partition."""
+def _with_reason(result: dg.AssetCheckResult, place: Place, shown: str) -> dg.AssetCheckResult:
+    """A failed dbt test that says how many rows failed it, in which partition, and what they are of."""
     rows = result.metadata.get("dagster_dbt/failed_row_count")
     count = "rows" if rows is None else f"{rows.value} rows"
     return dg.AssetCheckResult(
@@ -281,8 +283,28 @@ def _with_reason(result: dg.AssetCheckResult, place: Place) -> dg.AssetCheckResu
         check_name=result.check_name,
         severity=result.severity,
         metadata=result.metadata,
-        description=f"{count} do not pass it in partition {place.partition}",
+        description=f"{count} do not pass it in partition {place.partition}{shown}",
     )
+
+
+def _shown_rows(client: "Client", result: dg.AssetCheckResult, invocation: DbtCliInvocation) -> str:
+    """The first rows that fail a test, in the columns that its `meta.shows` declares; no other column is shown."""
+    props = invocation.manifest["nodes"].get(_text_of(result.metadata.get("unique_id")), {})
+    columns = meta_of(props).get("shows") if props else None
+    if not columns:
+        return ""
+    folder = invocation.target_path / "compiled" / props["package_name"] / props["original_file_path"]
+    query = (folder / props["path"]).read_text()
+    rows = client.query(
+        f"select {', '.join(columns)} from ({query}) order by all limit {SHOWN_ROWS}"
+    ).result_rows
+    return ": " + "; ".join(
+        ", ".join(f"{column} {value}" for column, value in zip(columns, row, strict=True)) for row in rows
+    )
+
+
+def _text_of(value: Any) -> str:
+    return str(getattr(value, "value", value))
 
 
 def start_dbt(

@@ -15,7 +15,8 @@ STAGING: Final = "staging"
 FACTS: Final = "facts"
 KPI: Final = "kpi"
 QUALITY: Final = "quality"
-GROUPS: Final = (LANDING, RAW, STAGING, FACTS, KPI, QUALITY)
+REPORTS: Final = "reports"
+GROUPS: Final = (LANDING, RAW, STAGING, FACTS, KPI, QUALITY, REPORTS)
 
 
 def landing_key(source: str) -> dg.AssetKey:
@@ -31,6 +32,11 @@ def raw_key(source: str) -> dg.AssetKey:
 def proof_key(source: str, cadence: Cadence = DAILY) -> dg.AssetKey:
     """The proof of a source's marts; that of the daily ones, which proves the hourly too, is the source's own."""
     return dg.AssetKey([QUALITY, f"{source}_proof" if cadence is DAILY else f"{source}_proof_{cadence.name}"])
+
+
+def report_key(source: str, name: str) -> dg.AssetKey:
+    """A report of a source."""
+    return dg.AssetKey([REPORTS, source, name])
 
 
 def owner_of(source: Source) -> str:

@@ -12,7 +12,7 @@
 
 {#- Fewer values of weeks before are too few to judge by. -#}
 {%- macro insights_weekly_points() -%}
-    {{ return(6) }}
+    {{ return(9) }}
 {%- endmacro -%}
 
 {#- The same for the hours of the week before. -#}
@@ -22,7 +22,7 @@
 
 {#- The least score of an insight, and the largest. -#}
 {%- macro insights_least_score() -%}
-    {{ return(4) }}
+    {{ return(8) }}
 {%- endmacro -%}
 
 {%- macro insights_most_score() -%}
@@ -67,4 +67,33 @@
 {#- A number as a person reads it: three decimals, and none that are zeros. -#}
 {%- macro insights_shown(number) -%}
     toString(round({{ number }}, 3))
+{%- endmacro -%}
+
+{#- How long after an hour those come that it helps to judge: the same of the next weeks, one before and one after each. -#}
+{%- macro insights_hours_ahead() -%}
+    arrayFlatten(arrayMap(
+        week -> [168 * week - 1, 168 * week, 168 * week + 1], range(1, {{ insights_baseline_weeks() + 1 }})
+    ))
+{%- endmacro -%}
+
+{#- What is judged of an hour, in the order in which ties go: of a counter how much it grew; of a gauge its mean, and the
+    extremes that a mean hides; of what sums up observations their mean. -#}
+{%- macro insights_aspects() -%}
+    multiIf(
+        type = 'counter', [('sum', sum)],
+        type = 'gauge', [('mean', mean), ('max', max), ('min', min)],
+        [('mean', mean)]
+    )
+{%- endmacro -%}
+
+{#- How a sentence goes on after the metric's name. -#}
+{%- macro insights_verb(aspect, deviation) -%}
+    multiIf(
+        {{ aspect }} = 'sum', ' grew by ',
+        {{ aspect }} = 'mean', ' was on average ',
+        {{ aspect }} = 'max' and {{ deviation }} < 0, ' did not rise above ',
+        {{ aspect }} = 'max', ' reached ',
+        {{ deviation }} < 0, ' fell to ',
+        ' did not fall below '
+    )
 {%- endmacro -%}

@@ -67,9 +67,30 @@
     )
 {%- endmacro -%}
 
-{#- A bucket's upper bound as a value in a state of quantiles. -#}
-{%- macro insights_bound_in_state(bound) -%}
-    if(isInfinite({{ bound }}), {{ insights_beyond() }}, {{ insights_exact('if(isInfinite(' ~ bound ~ '), 0, ' ~ bound ~ ')') }})
+{#- Upper bounds of buckets as values in a state of quantiles. -#}
+{%- macro insights_bounds_in_state(bounds) -%}
+    arrayMap(
+        bound -> if(
+            isInfinite(bound), {{ insights_beyond() }}, {{ insights_exact('if(isInfinite(bound), 0, bound)') }}
+        ),
+        {{ bounds }}
+    )
+{%- endmacro -%}
+
+{#- Dimensions of a series, with values that their dimension does not keep as one. `kept` maps dimensions that have too
+    many values to those that stay. -#}
+{%- macro insights_folded(dimensions, kept) -%}
+    mapApply(
+        (dimension, told) -> (
+            dimension,
+            if(
+                mapContains({{ kept }}, dimension) and not has({{ kept }}[dimension], told),
+                {{ insights_other() }},
+                told
+            )
+        ),
+        {{ dimensions }}
+    )
 {%- endmacro -%}
 
 {#- The columns of quantiles, out of a state that may be empty. -#}
@@ -112,7 +133,9 @@ merged as (
         sumMap(parts.bucket_bounds, parts.bucket_counts) as buckets,
         minMap(parts.summary_levels, parts.summary_lows) as lows,
         maxMap(parts.summary_levels, parts.summary_highs) as highs,
-        quantilesExactWeightedMergeState({{ insights_levels() }})(parts.quantiles_state) as quantiles_state
+        arrayReduce(
+            'quantilesExactWeightedMergeState({{ insights_levels() }})', groupArray(parts.quantiles_state)
+        ) as quantiles_state
     from parts
     group by
         tenant_id,
@@ -150,4 +173,12 @@ select
     tupleElement(highs, 2) as summary_highs,
     {{ insights_quantiles('quantiles_state', '(lowest is not null or notEmpty(tupleElement(buckets, 1)))') }}
 from merged
+{%- endmacro -%}
+
+{#- The names of those dimensions, out of pairs with their number of values, that have too many. -#}
+{%- macro insights_dimensions_beyond_limit(dimensions) -%}
+    arrayMap(
+        dimension -> tupleElement(dimension, 1),
+        arrayFilter(dimension -> tupleElement(dimension, 2) > {{ insights_dimension_limit() }}, {{ dimensions }})
+    )
 {%- endmacro -%}

@@ -108,7 +108,7 @@ def _cpu(index: int, start: date, scale: float, seed: int) -> EventBatch:
     """Measure processors by their load, with a plateau where an anomaly is planted."""
     rng = generator(seed, index, 1)
     services, hosts, moments = _series(scale, _every(midnight(index, start), STEP_MS))
-    percent = 15 + 20 * busyness(moments) + rng.normal(0, 1.5, len(moments))
+    percent = 25 + 5 * busyness(moments) + rng.normal(0, 1.5, len(moments))
     anomaly = planted(index, start, seed)
     if anomaly is not None:
         service, begin = anomaly

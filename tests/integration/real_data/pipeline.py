@@ -55,7 +55,8 @@ class Platform:
                 hours.setdefault(hour.received_hour, []).append(manifest)
         load_hours(self.client, self.store, self.source, hours)
         prepare_manifest(self.settings)
-        run_dbt(self.settings, ["run", "--select", f"+path:models/marts/{self.source}"])
+        folders = [f"path:models/{layer}/{self.source}" for layer in ("staging", "intermediate", "marts")]
+        run_dbt(self.settings, ["run", "--select", *folders])
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self.client.query(query).result_rows]

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from expectations.model import Check, GateWindow, Suite, Table
-from expectations.scope import condition, counting_query, escape
+from expectations.scope import batch_query, condition, counting_query, escape
 
 WINDOW = GateWindow(datetime(2026, 11, 16, 10, tzinfo=UTC), datetime(2026, 11, 16, 12, tzinfo=UTC))
 DAYS = [date(2026, 11, 14), date(2026, 11, 16)]
@@ -93,3 +93,11 @@ def test_braces_and_colons_survive_the_libraries_on_the_way() -> None:
 def test_window_that_is_none_is_refused(start: datetime, end: datetime, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         GateWindow(start, end)
+
+
+def test_states_that_no_client_reads_stay_in_the_warehouse() -> None:
+    table = Table("pocm", "orders", "day", "order_date")
+    assert batch_query(table, "pocm", WINDOW, DAYS, ["users_state"]).startswith(
+        "SELECT * EXCEPT (users_state) FROM pocm.orders WHERE "
+    )
+    assert batch_query(table, "pocm", WINDOW, DAYS).startswith("SELECT * FROM pocm.orders WHERE ")

@@ -117,7 +117,7 @@ class Shop:
         return path
 
 
-def recomputed(shop: Shop, mart: str, folder: Path) -> list[dict[str, Any]]:
+def recomputed(shop: Shop, mart: str, folder: Path, source: str = "pocm") -> list[dict[str, Any]]:
     """Return the rows of a mart as the second engine computes them, in the order of their grain."""
     folder = Path(tempfile.mkdtemp(dir=folder))
     connection = open_engine(folder)

@@ -17,16 +17,22 @@ samples as (
 
 told as (
     select
-        samples.tenant_id as tenant_id,  -- noqa: AL09
-        samples.occurred_date as day,
-        samples.name as name,  -- noqa: AL09
-        dimension,
-        told_value,
-        count() as samples
+        tenant_id,
+        occurred_date as day,
+        name,
+        arrayJoin(arrayZip(mapKeys(dimensions), mapValues(dimensions))) as told_dimension
     from samples
-    array join
-        mapKeys(samples.dimensions) as dimension,
-        mapValues(samples.dimensions) as told_value
+),
+
+counted as (
+    select
+        tenant_id,
+        day,
+        name,
+        tupleElement(told_dimension, 1) as dimension,
+        tupleElement(told_dimension, 2) as told_value,
+        count() as number_of_samples
+    from told
     group by
         tenant_id,
         day,
@@ -42,12 +48,14 @@ select
     name,
     dimension,
     count() as distinct_values,
-    sum(samples) as samples_of_dimension,
+    sum(number_of_samples) as samples_of_dimension,
     arrayMap(
         ranked -> tupleElement(ranked, 2),
-        groupArraySorted({{ insights_dimension_limit() }})((-toInt64(samples), told_value))
+        arraySlice(
+            arraySort(groupArray((-toInt64(number_of_samples), told_value))), 1, {{ insights_dimension_limit() }}
+        )
     ) as kept_values
-from told
+from counted
 group by
     tenant_id,
     day,

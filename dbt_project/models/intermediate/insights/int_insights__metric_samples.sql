@@ -4,7 +4,7 @@ samples as (
     select * from {{ ref('stg_insights__system_metrics') }}
 ),
 
-read as (
+told as (
     select
         tenant_id,
         event_id,
@@ -25,8 +25,8 @@ read as (
                 bucket -> tupleElement(bucket, 'count'), arraySlice(told_buckets, 1, place)
             ))),
             arrayEnumerate(told_buckets)
-        ) as totals,
-        if(empty(totals), toUInt64(0), totals[-1]) as within_bounds,
+        ) as running_totals,
+        if(empty(running_totals), toUInt64(0), running_totals[-1]) as within_bounds,
         greatest(toUInt64(coalesce(observation_count, 0)), within_bounds) as told_count,
         observation_count is null and empty(buckets) as is_single,
         arraySort(quantile -> tupleElement(quantile, 'quantile'), quantiles) as told_quantiles
@@ -50,15 +50,15 @@ select
     if(type in ('histogram', 'summary') and not is_single, null, reading) as single,
     if(
         type = 'histogram' and not is_single,
-        arrayConcat(bounds, [inf]),
+        arrayConcat(bounds, [toFloat64('inf')]),
         emptyArrayFloat64()
     ) as bucket_bounds,
     if(
         type = 'histogram' and not is_single,
         arrayMap(
-            (running, place) -> toUInt64(running - if(place = 1, 0, totals[place - 1])),
-            arrayConcat(totals, [told_count]),
-            arrayEnumerate(arrayConcat(totals, [told_count]))
+            (running, place) -> toUInt64(running - if(place = 1, 0, running_totals[place - 1])),
+            arrayConcat(running_totals, [told_count]),
+            arrayEnumerate(arrayConcat(running_totals, [told_count]))
         ),
         emptyArrayUInt64()
     ) as bucket_counts,
@@ -72,4 +72,4 @@ select
         arrayMap(quantile -> {{ insights_exact("tupleElement(quantile, 'value')") }}, told_quantiles),
         cast([], 'Array(Decimal(38, 9))')
     ) as summary_values
-from read
+from told

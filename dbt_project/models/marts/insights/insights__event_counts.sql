@@ -9,25 +9,52 @@
 }}
 
 with
+user_actions as (
+    select * from {{ ref('stg_insights__user_actions') }}
+    where {{ is_touched_event() }}
+),
+
+business_events as (
+    select * from {{ ref('stg_insights__business_events') }}
+    where {{ is_touched_event() }}
+),
+
+custom_events as (
+    select * from {{ ref('stg_insights__custom_events') }}
+    where {{ is_touched_event() }}
+),
+
 events as (
-    {% for entity in ['user_actions', 'business_events', 'custom_events'] -%}
     select
         tenant_id,
         event_type,
         occurred_at,
         user_key,
-        JSONExtractString(attributes, 'name') as name
-    from {{ ref('stg_insights__' ~ entity) }}
-    where {{ is_touched_event() }}
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+        attributes
+    from user_actions
+    union all
+    select
+        tenant_id,
+        event_type,
+        occurred_at,
+        user_key,
+        attributes
+    from business_events
+    union all
+    select
+        tenant_id,
+        event_type,
+        occurred_at,
+        user_key,
+        attributes
+    from custom_events
 )
 
 select
     tenant_id,
-    toStartOfHour(occurred_at) as hour,
     event_type,
-    name,
+    toStartOfHour(occurred_at) as hour,
+    JSONExtractString(attributes, 'name') as name,
     count() as events,
     uniqExact(user_key) as users
 from events

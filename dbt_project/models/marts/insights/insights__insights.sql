@@ -19,7 +19,22 @@ hours as (
     where {{ is_within_days_before_touched('toDate(hour)', insights_baseline_days()) }}
 ),
 
--- Of a counter how much it grew, of anything else how large it was. What folds into one series changes every day.
+-- What folds into one series changes every day.
+series_hours as (
+    select
+        *,
+        {{ insights_aspects() }} as shown_aspects
+    from hours
+    where not has(mapValues(dimensions), {{ insights_other() }})
+),
+
+told as (
+    select
+        *,
+        arrayJoin(shown_aspects) as shown_aspect
+    from series_hours
+),
+
 shown as (
     select
         tenant_id,
@@ -30,11 +45,25 @@ shown as (
         dimensions_text,
         hour,
         toDate(hour) as day,
-        assumeNotNull(if(type = 'counter', sum, mean)) as observed
-    from hours
-    where
-        if(type = 'counter', sum, mean) is not null
-        and not has(mapValues(dimensions), {{ insights_other() }})
+        tupleElement(shown_aspect, 1) as aspect,
+        assumeNotNull(tupleElement(shown_aspect, 2)) as observed
+    from told
+    where tupleElement(shown_aspect, 2) is not null
+),
+
+weekly_told as (
+    select
+        tenant_id,
+        name,
+        type,
+        unit,
+        dimensions_text,
+        aspect,
+        observed,
+        arrayJoin(arrayMap(
+            hours_ahead -> hour + toIntervalHour(hours_ahead), {{ insights_hours_ahead() }}
+        )) as following_hour
+    from shown
 ),
 
 weekly as (
@@ -44,23 +73,31 @@ weekly as (
         type,
         unit,
         dimensions_text,
-        shown.hour + toIntervalHour(168 * weeks + aside) as hour,
+        aspect,
+        following_hour,
         groupArray(observed) as weekly_values
-    from shown
-    array join
-        arrayFlatten(arrayMap(
-            week -> arrayMap(place -> week, [-1, 0, 1]), range(1, {{ insights_baseline_weeks() + 1 }})
-        )) as weeks,
-        arrayFlatten(arrayMap(
-            week -> [-1, 0, 1], range(1, {{ insights_baseline_weeks() + 1 }})
-        )) as aside
+    from weekly_told
     group by
         tenant_id,
         name,
         type,
         unit,
         dimensions_text,
-        hour
+        aspect,
+        following_hour
+),
+
+recent_told as (
+    select
+        tenant_id,
+        name,
+        type,
+        unit,
+        dimensions_text,
+        aspect,
+        observed,
+        arrayJoin(arrayMap(n -> day + n, range(1, 8))) as following_day
+    from shown
 ),
 
 recent as (
@@ -70,17 +107,18 @@ recent as (
         type,
         unit,
         dimensions_text,
-        shown.day + ahead as day,
+        aspect,
+        following_day,
         groupArray(observed) as recent_values
-    from shown
-    array join range(1, 8) as ahead
+    from recent_told
     group by
         tenant_id,
         name,
         type,
         unit,
         dimensions_text,
-        day
+        aspect,
+        following_day
 ),
 
 compared as (
@@ -93,6 +131,7 @@ compared as (
         shown.dimensions_text as dimensions_text,  -- noqa: AL09
         shown.day as day,  -- noqa: AL09
         shown.hour as hour,  -- noqa: AL09
+        shown.aspect as aspect,  -- noqa: AL09
         shown.observed as observed,  -- noqa: AL09
         length(weekly.weekly_values) >= {{ insights_weekly_points() }} as is_weekly,
         if(is_weekly, weekly.weekly_values, recent.recent_values) as baseline_values
@@ -104,7 +143,8 @@ compared as (
             and shown.type = weekly.type
             and shown.unit = weekly.unit
             and shown.dimensions_text = weekly.dimensions_text
-            and shown.hour = weekly.hour
+            and shown.aspect = weekly.aspect
+            and shown.hour = weekly.following_hour
     left join recent
         on
             shown.tenant_id = recent.tenant_id
@@ -112,7 +152,8 @@ compared as (
             and shown.type = recent.type
             and shown.unit = recent.unit
             and shown.dimensions_text = recent.dimensions_text
-            and shown.day = recent.day
+            and shown.aspect = recent.aspect
+            and shown.day = recent.following_day
     where {{ is_touched('shown.day') }}
 ),
 
@@ -143,7 +184,8 @@ worst_hours as (
     order by
         score desc,
         abs(deviation) desc,
-        hour asc
+        hour asc,
+        indexOf(['mean', 'max', 'min', 'sum'], aspect) asc
     limit 1 by (tenant_id, day, name, type, unit, dimensions_text)
 ),
 
@@ -166,6 +208,7 @@ select
     dimensions,
     dimensions_text,
     hour,
+    aspect,
     observed,
     expected,
     deviation,
@@ -177,7 +220,7 @@ select
     concat(
         name,
         if(dimensions_text = '', '', concat(' (', dimensions_text, ')')),
-        if(type = 'counter', ' grew by ', ' was '),
+        {{ insights_verb('aspect', 'deviation') }},
         {{ insights_shown('observed') }},
         if(unit = '', '', concat(' ', unit)),
         ' in the hour from ',

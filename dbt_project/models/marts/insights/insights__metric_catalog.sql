@@ -42,7 +42,7 @@ described as (
     select
         tenant_id,
         name,
-        arraySort(groupArray((dimension, most_values))) as dimensions
+        arraySort(groupArray((dimension, most_values))) as busiest
     from dimensions
     group by
         tenant_id,
@@ -59,13 +59,8 @@ select
     metrics.last_seen_at,
     metrics.days,
     metrics.points,
-    tupleElement(described.dimensions, 1) as dimension_names,
-    mapFromArrays(dimension_names, tupleElement(described.dimensions, 2)) as dimension_cardinality,
-    arrayMap(
-        dimension -> tupleElement(dimension, 1),
-        arrayFilter(
-            dimension -> tupleElement(dimension, 2) > {{ insights_dimension_limit() }}, described.dimensions
-        )
-    ) as folded_dimensions
+    tupleElement(described.busiest, 1) as dimension_names,
+    mapFromArrays(dimension_names, tupleElement(described.busiest, 2)) as dimension_cardinality,
+    {{ insights_dimensions_beyond_limit('described.busiest') }} as folded_dimensions
 from metrics
 left join described on metrics.tenant_id = described.tenant_id and metrics.name = described.name

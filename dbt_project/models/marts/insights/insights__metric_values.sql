@@ -1,6 +1,5 @@
 {{ config(materialized='view', tags=['daily']) }}
 
-{% for grain in ['minute', 'hour', 'day'] -%}
 select
     tenant_id,
     name,
@@ -27,9 +26,66 @@ select
     summary_levels,
     summary_lows,
     summary_highs,
-    quantiles_state,
-    '{{ grain }}' as grain,
-    {{ 'toDateTime(day, \'UTC\')' if grain == 'day' else grain }} as period_start
-from {{ ref('insights__metric_values_' ~ grain) }}
-{{- '\nunion all\n' if not loop.last }}
-{%- endfor %}
+    minute as period_start,
+    'minute' as grain
+from {{ ref('insights__metric_values_minute') }}
+union all
+select
+    tenant_id,
+    name,
+    type,
+    unit,
+    dimensions,
+    dimensions_text,
+    samples,
+    count,
+    sum,
+    min,
+    max,
+    mean,
+    last,
+    first_at,
+    last_at,
+    resets,
+    p50,
+    p90,
+    p95,
+    p99,
+    bucket_bounds,
+    bucket_counts,
+    summary_levels,
+    summary_lows,
+    summary_highs,
+    hour as period_start,
+    'hour' as grain
+from {{ ref('insights__metric_values_hour') }}
+union all
+select
+    tenant_id,
+    name,
+    type,
+    unit,
+    dimensions,
+    dimensions_text,
+    samples,
+    count,
+    sum,
+    min,
+    max,
+    mean,
+    last,
+    first_at,
+    last_at,
+    resets,
+    p50,
+    p90,
+    p95,
+    p99,
+    bucket_bounds,
+    bucket_counts,
+    summary_levels,
+    summary_lows,
+    summary_highs,
+    toDateTime(day, 'UTC') as period_start,
+    'day' as grain
+from {{ ref('insights__metric_values_day') }}

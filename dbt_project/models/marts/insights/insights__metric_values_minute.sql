@@ -40,22 +40,33 @@ folds as (
 ),
 
 -- What each counter read last on the days before.
+remembered as (
+    select
+        tenant_id,
+        name,
+        unit,
+        series,
+        day,
+        last_reading,
+        arrayJoin(arrayMap(n -> day + n, range(1, {{ insights_counter_memory_days() + 1 }}))) as following_day
+    from counters
+),
+
 openings as (
     select
         tenant_id,
         name,
         unit,
         series,
-        counters.day + ahead as day,
-        toNullable(argMax(last_reading, counters.day)) as reading
-    from counters
-    array join range(1, {{ insights_counter_memory_days() + 1 }}) as ahead
+        following_day,
+        toNullable(argMax(last_reading, day)) as reading
+    from remembered
     group by
         tenant_id,
         name,
         unit,
         series,
-        day
+        following_day
 ),
 
 -- A sample of a counter that has no value says nothing of its increase, and hides none.
@@ -91,7 +102,7 @@ compared as (
             and followed.name = openings.name
             and followed.unit = openings.unit
             and followed.series = openings.series
-            and followed.occurred_date = openings.day
+            and followed.occurred_date = openings.following_day
 ),
 
 observed as (
@@ -109,23 +120,13 @@ observed as (
         compared.summary_levels,
         compared.summary_values,
         toStartOfMinute(compared.occurred_at) as minute,
-        mapApply(
-            (dimension, told) -> (
-                dimension,
-                if(
-                    mapContains(folds.kept, dimension) and not has(folds.kept[dimension], told),
-                    {{ insights_other() }},
-                    told
-                )
-            ),
-            compared.dimensions
-        ) as dimensions,
-        if(type = 'counter', toUInt64(compared.increase is not null), compared.told_observations) as observations,
-        if(type = 'counter', compared.increase, compared.told_total) as total,
+        {{ insights_folded('compared.dimensions', 'folds.kept') }} as dimensions,
+        if(type = 'counter', toUInt64(compared.increase is not null), compared.told_observations) as noticed,
+        if(type = 'counter', compared.increase, compared.told_total) as noticed_total,
         if(type = 'counter', compared.increase, compared.told_single) as single,
         if(
             single is null,
-            arrayMap(bound -> {{ insights_bound_in_state('bound') }}, compared.bucket_bounds),
+            {{ insights_bounds_in_state('compared.bucket_bounds') }},
             [assumeNotNull({{ insights_cut('single') }})]
         ) as weighted_values,
         if(single is null, compared.bucket_counts, [toUInt64(1)]) as weights
@@ -146,8 +147,8 @@ merged as (
         unit,
         dimensions,
         count() as samples,
-        sum(observations) as observations,
-        if(countIf(total is null and observed.observations > 0) > 0, null, sum(total)) as total,
+        sum(noticed) as observations,
+        if(countIf(noticed_total is null and noticed > 0) > 0, null, sum(noticed_total)) as total,
         min(single) as lowest,
         max(single) as highest,
         argMax(reading, (occurred_at, event_id)) as last,
