@@ -33,6 +33,11 @@ def proof_key(source: str, cadence: Cadence = DAILY) -> dg.AssetKey:
     return dg.AssetKey([QUALITY, f"{source}_proof" if cadence is DAILY else f"{source}_proof_{cadence.name}"])
 
 
+def retention_key(source: str) -> dg.AssetKey:
+    """What of a source is older than its policy."""
+    return dg.AssetKey([QUALITY, f"{source}_retention"])
+
+
 def owner_of(source: Source) -> str:
     """The team that owns a source, in the form Dagster wants."""
     return f"team:{source.owner}"
