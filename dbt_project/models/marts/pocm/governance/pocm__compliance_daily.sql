@@ -171,13 +171,13 @@ counted as (
         toLowCardinality(grains.tenant_id) as tenant_id,
         accepted.accepted_rows + rejected.rejected_rows as received_rows,
         if(received_rows = 0, null, rejected.rejected_rows / received_rows) as received_rejected_rate,
-    {%- for name, share in (('p50', 0.5), ('p95', 0.95)) %}
+        {%- for name, share in (('p50', 0.5), ('p95', 0.95)) %}
             if(
                 empty(delayed.delays),
                 null,
                 delayed.delays[toUInt64(floor({{ share }} * length(delayed.delays))) + 1] / 1000
             ) as received_to_mart_{{ name }}_seconds,
-    {%- endfor %}
+        {%- endfor %}
         if(empty(delayed.delays), null, arrayMax(delayed.delays) / 1000) as received_to_mart_max_seconds
     from grains
     left join audited on grains.tenant_id = audited.tenant_id and grains.day = audited.day
