@@ -113,7 +113,7 @@ delayed as (
         day
 ),
 
-{%- if rebuilds_touched_dates() %}
+{% if rebuilds_touched_dates() -%}
 -- Retention took what was received on these days: what it came to stays as it was counted then.
 settled as (
     select
@@ -127,7 +127,7 @@ settled as (
         and day in ({{ days_taken_out(['raw.events', 'ops.quarantine']) }})
 ),
 
-{% endif %}
+{% endif -%}
 grains as (
     select
         tenant_id,
@@ -159,7 +159,8 @@ grains as (
 
 counted as (
     select
-        -- A column that several joined relations share is named with its relation by ClickHouse, unless it has an alias.
+        -- A column that several joined relations share is named with its relation by ClickHouse, unless it has an
+        -- alias.
         grains.day as day,  -- noqa: AL09
         audited.audit_accesses,
         audited.audit_denied,
@@ -188,6 +189,9 @@ counted as (
 )
 
 select
+    {%- for column in received_columns %}
+        {{ pocm_settled_or_counted(column) }},
+    {%- endfor %}
     counted.tenant_id,
     counted.day,
     counted.audit_accesses,
@@ -195,13 +199,6 @@ select
     counted.audit_accesses_by_purpose,
     counted.exports_requested,
     counted.exports_completed
-    {%- for column in received_columns %},
-    {% if rebuilds_touched_dates() -%}
-    if(settled.is_settled, settled.{{ column }}, counted.{{ column }}) as {{ column }}
-    {%- else -%}
-    counted.{{ column }}
-    {%- endif -%}
-    {%- endfor %}
 from counted
 {%- if rebuilds_touched_dates() %}
 left join settled on counted.tenant_id = settled.tenant_id and counted.day = settled.day
