@@ -113,16 +113,19 @@ def _known_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exception],
     from ingestion.loader import LoadError
     from ingestion.simulator import SimulatorError
     from lake.manifest import ManifestError
+    from lake.policy import PolicyError
     from lake.store import StoreError
     from orchestration.connections import WarehouseUnreachableError
     from orchestration.embedded.errors import StackError
     from orchestration.partitions import WindowError
     from orchestration.reports.definition import ReportError
+    from orchestration.retention import RetentionError
     from orchestration.run import SelectionError
     from orchestration.warehouse.dbt import DbtError
+    from orchestration.warehouse.lifetimes import LifetimeError
     from orchestration.warehouse.raw import RawLoadError
 
-    wrong_use = (WrongUseError, SimulatorError, WindowError, SelectionError)
+    wrong_use = (WrongUseError, SimulatorError, WindowError, SelectionError, RetentionError)
     failed = (
         SettingsError,
         ContractError,
@@ -137,6 +140,8 @@ def _known_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exception],
         DbtError,
         RawLoadError,
         ReportError,
+        PolicyError,
+        LifetimeError,
     )
     return wrong_use, failed
 
@@ -520,6 +525,39 @@ def report_run(
         answer_json({**vars(made), "object": store.url(made.key)})
     else:
         answer(f"{name} of {span}: {made.rows} rows, {made.bytes} bytes in {store.url(made.key)}")
+
+
+@app.command(epilog="Example: millrace retention --source pocm --as-of 2026-11-18")
+def retention(
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Remove what is too old; without it nothing is changed.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit 1 when anything is older than the policy.")
+    ] = False,
+    source: AnySource = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Moment from which ages count back, UTC; default: now.")
+    ] = None,
+    json_output: Json = False,
+) -> None:
+    """List what is older than lake/retention.yaml allows, by store; remove it with --apply."""
+    from orchestration.expiring import answer_retention
+
+    settings = _settings()
+    store = _store(settings)
+    if apply and check:
+        raise WrongUseError("--apply removes and --check only looks: give one of them")
+    _prepare_warehouse(settings)
+    answer_retention(
+        settings,
+        store,
+        _sources(source),
+        apply=apply,
+        check=check,
+        as_of=moment(as_of, "--as-of"),
+        as_json=json_output,
+    )
 
 
 # --- what was rejected ----------------------------------------------------------------------------

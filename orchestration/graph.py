@@ -14,11 +14,12 @@ from orchestration.assets.marts import Translator, build_dbt_assets, is_staging,
 from orchestration.assets.names import proof_key, raw_key
 from orchestration.assets.quality import build_proof_asset
 from orchestration.assets.raw import build_raw_asset
+from orchestration.assets.retention import build_retention_asset
 from orchestration.checks import build_marts_out_gates, build_raw_in_gate
 from orchestration.freshness import build_freshness
-from orchestration.jobs import build_landing_job, build_partitioned_job
+from orchestration.jobs import build_landing_job, build_partitioned_job, build_retention_job
 from orchestration.partitions import CADENCES, DAILY, HOURLY, Cadence
-from orchestration.schedules import build_schedules
+from orchestration.schedules import build_retention_schedule, build_schedules
 from orchestration.sensors import build_landing_sensor, build_restated_sensor, build_touched_hours_sensor
 from orchestration.settings import Settings
 from orchestration.violations import refuse_open_violations
@@ -90,6 +91,7 @@ def build_source_graph(
         },
     )
     landing_job = build_landing_job(source.name)
+    retention_job = build_retention_job(source.name)
     jobs = {
         cadence: build_partitioned_job(
             source.name,
@@ -111,10 +113,15 @@ def build_source_graph(
             build_raw_asset(source, partitions[HOURLY]),
             *map(dbt_models, models),
             *proofs.values(),
+            build_retention_asset(source),
         ],
         asset_checks=[*gates, *freshness.checks],
-        jobs=[landing_job, *jobs.values(), freshness.job],
-        schedules=[*build_schedules(source.name, jobs, schedules), freshness.schedule(schedules)],
+        jobs=[landing_job, *jobs.values(), freshness.job, retention_job],
+        schedules=[
+            *build_schedules(source.name, jobs, schedules),
+            freshness.schedule(schedules),
+            build_retention_schedule(source.name, retention_job, settings.retention_apply, schedules),
+        ],
         sensors=[
             build_landing_sensor(source.name, landing_job, sensors),
             build_touched_hours_sensor(source.name, jobs[HOURLY], settings.first_day, sensors),

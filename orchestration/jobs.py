@@ -9,12 +9,21 @@ import dagster as dg
 # What define_asset_job returns; dagster exports the function, not the type.
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition as AssetJob
 
-from orchestration.assets.names import landing_key
+from orchestration.assets.names import landing_key, retention_key
 from orchestration.partitions import Cadence
 
-__all__ = ["LANDING", "AssetJob", "build_landing_job", "build_partitioned_job", "job_name"]
+__all__ = [
+    "LANDING",
+    "RETENTION",
+    "AssetJob",
+    "build_landing_job",
+    "build_partitioned_job",
+    "build_retention_job",
+    "job_name",
+]
 
 LANDING = "landing"
+RETENTION = "retention"
 
 
 def job_name(source: str, work: str) -> str:
@@ -28,6 +37,15 @@ def build_landing_job(source: str) -> AssetJob:
         job_name(source, LANDING),
         selection=dg.AssetSelection.assets(landing_key(source)),
         description=f"Load what producers of {source} dropped.",
+    )
+
+
+def build_retention_job(source: str) -> AssetJob:
+    """The job that lists, or removes, what is older than the policy."""
+    return dg.define_asset_job(
+        job_name(source, RETENTION),
+        selection=dg.AssetSelection.assets(retention_key(source)),
+        description=f"List what of {source} is older than the policy; with `apply: true`, remove it.",
     )
 
 

@@ -97,12 +97,9 @@ def run_retention(
         lake.policy.PolicyError: when the policy says what cannot be.
         orchestration.warehouse.lifetimes.LifetimeError: when a model does not say how long its rows are kept.
     """
-    now = datetime.now(UTC)
-    if apply and as_of is not None and as_of > now:
-        raise RetentionError(
-            f"{as_of.isoformat()} is still to come: what is not too old yet can be listed, not removed"
-        )
-    policy = load_policy(source, as_of or now, policy_file)
+    if apply:
+        refuse_future(as_of)
+    policy = load_policy(source, as_of or datetime.now(UTC), policy_file)
     tables = lifetimes(manifest, source)
     _refuse_homeless(policy, {table.kept for table in tables})
     warehouse = in_warehouse.plan(client, policy, tables)
@@ -112,6 +109,18 @@ def run_retention(
         in_warehouse.apply(client, policy, warehouse, followers(manifest, source))
         in_lake.apply(store, policy, lake, lock)
     return RetentionReport(policy, apply, (*warehouse.held, *lake.held))
+
+
+def refuse_future(as_of: datetime | None) -> None:
+    """Refuse to remove what is not too old yet.
+
+    Raises:
+        RetentionError: when the moment is still to come.
+    """
+    if as_of is not None and as_of > datetime.now(UTC):
+        raise RetentionError(
+            f"{as_of.isoformat()} is still to come: what is not too old yet can be listed, not removed"
+        )
 
 
 def note_verification(client: Client, report: VerifyReport, since: datetime) -> None:

@@ -12,11 +12,11 @@ import sys
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -28,7 +28,7 @@ from orchestration.definitions import build_definitions
 from orchestration.embedded.processes import start_time
 from orchestration.event_log import BATCH_SIZE, BATCH_VARIABLE
 from orchestration.freshness import CHECK_NAME as FRESHNESS
-from orchestration.jobs import job_name
+from orchestration.jobs import RETENTION, job_name
 from orchestration.partitions import (
     CADENCES,
     HOURLY,
@@ -39,6 +39,7 @@ from orchestration.partitions import (
     contiguous,
 )
 from orchestration.resources import Platform
+from orchestration.schedules import retention_config
 from orchestration.settings import Settings
 from orchestration.warehouse.raw import loaded_hours
 
@@ -298,25 +299,41 @@ def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
+def apply_retention(settings: Settings, source: str, as_of: datetime | None = None) -> JobReport:
+    """Remove what of a source is older than the policy, by its job: no run rebuilds marts at the same time."""
+    definitions = build_definitions(Platform(settings))
+    with _instance(settings) as instance:
+        bury_dead_runs(instance)
+        return _execute(
+            definitions.resolve_job_def(job_name(source, RETENTION)),
+            instance,
+            None,
+            lambda _: None,
+            retention_config(source, apply=True, as_of=as_of),
+        )
+
+
 def _execute(
     job: dg.JobDefinition,
     instance: dg.DagsterInstance,
-    key_range: KeyRange,
+    key_range: KeyRange | None,
     progress: ProgressCallback,
+    config: Mapping[str, Any] | None = None,
 ) -> JobReport:
     run_id = str(uuid.uuid4())
     started = time.monotonic()
     teller = _Teller(job.name, progress)
     instance.add_event_listener(run_id, teller)
-    progress(Progress(job.name, "started", job.name, f"{key_range.start} to {key_range.end}"))
+    span = f"{key_range.start} to {key_range.end}" if key_range else ""
+    progress(Progress(job.name, "started", job.name, span))
     # What steps print belongs to Dagster's compute logs; standard output is the caller's, who may print JSON.
     with redirect_stdout(sys.stderr), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = job.execute_in_process(
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **(config or {})},
             instance=instance,
             tags={
-                **key_range.tags,
+                **(key_range.tags if key_range else {}),
                 ".dagster/repository": f"__repository__@{LOCATION}",
                 PROCESS_TAG: process_name(os.getpid()),
             },

@@ -3,11 +3,15 @@
 # Dagster reads the annotations of steps when they are defined: no `from __future__ import annotations` here.
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import dagster as dg
 
-from orchestration.jobs import AssetJob, job_name
+from orchestration.assets.names import retention_key
+from orchestration.jobs import RETENTION, AssetJob, job_name
 from orchestration.partitions import Cadence
+
+RETENTION_CRON = "30 3 * * *"
 
 
 def build_schedules(
@@ -35,6 +39,29 @@ def _build_schedule(
         return dg.RunRequest(run_key=key, partition_key=key)
 
     return schedule
+
+
+def build_retention_schedule(
+    source: str, job: AssetJob, apply: bool, default_status: dg.DefaultScheduleStatus
+) -> dg.ScheduleDefinition:
+    """The daily look for what is too old, after the day was proved; `apply` says whether it is removed."""
+    return dg.ScheduleDefinition(
+        job=job,
+        name=job_name(source, RETENTION),
+        cron_schedule=RETENTION_CRON,
+        execution_timezone="UTC",
+        default_status=default_status,
+        run_config=retention_config(source, apply),
+        description="Remove what is older than the policy."
+        if apply
+        else "List what is older than the policy.",
+    )
+
+
+def retention_config(source: str, apply: bool, as_of: datetime | None = None) -> dict[str, Any]:
+    """Run configuration of a source's retention job."""
+    config: dict[str, Any] = {"apply": apply} | ({"as_of": as_of.isoformat()} if as_of else {})
+    return {"ops": {"__".join(retention_key(source).path): {"config": config}}}
 
 
 def last_key(cadence: Cadence, now: datetime) -> str:

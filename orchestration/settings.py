@@ -76,6 +76,8 @@ class Settings(BaseSettings):
 
     pseudonym_key: SecretStr | None = None
     """Key of the HMAC that replaces personal identifiers and of the quarantine's encryption."""
+    retention_apply: bool = False
+    """Whether the daily retention job removes what is older than the policy; otherwise it lists it."""
     alert_webhook_url: str | None = None
     """Receives a JSON POST when a run fails."""
     max_load_memory_mb: int = Field(default=512, ge=128)

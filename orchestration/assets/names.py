@@ -39,6 +39,11 @@ def report_key(source: str, name: str) -> dg.AssetKey:
     return dg.AssetKey([REPORTS, source, name])
 
 
+def retention_key(source: str) -> dg.AssetKey:
+    """What of a source is older than its policy."""
+    return dg.AssetKey([QUALITY, f"{source}_retention"])
+
+
 def owner_of(source: Source) -> str:
     """The team that owns a source, in the form Dagster wants."""
     return f"team:{source.owner}"

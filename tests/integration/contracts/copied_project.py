@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from orchestration.settings import PROJECT_ROOT
 
+SECTION = (
+    (PROJECT_ROOT / "README.md").read_text().partition("## Bring your own system\n")[2].partition("\n## ")[0]
+)
+BLOCKS: list[tuple[str, str]] = re.findall(r"```(\w+)\n(.*?)```", SECTION, re.DOTALL)
+"""What the README's section says, by language."""
+FILES = {
+    found[1]: text
+    for _, text in BLOCKS
+    if (found := re.match(r"(?:#|--) ((?:ingestion|dbt_project)/\S+)\n", text))
+}
+"""The files of its source, by their paths."""
 FOLDERS = ("ingestion", "lake", "expectations", "orchestration", "dbt_project", "docs", "deploy")
 
 
@@ -35,11 +48,18 @@ class Project:
         target.write_bytes(content)
         return target
 
-    def millrace(self, *arguments: str) -> str:
-        """Run a command; what it prints."""
-        return self.python("-m", "orchestration.cli", *arguments)
+    def leave_out(self, source: str) -> None:
+        """Remove the contracts, models, suites and proof of a source."""
+        for folder in [
+            path for path in self.root.rglob(source) if path.is_dir() and "simulator" not in path.parts
+        ]:
+            shutil.rmtree(folder)
 
-    def python(self, *arguments: str) -> str:
+    def millrace(self, *arguments: str, code: int = 0) -> str:
+        """Run a command; what it prints, and with a code that is not 0 what it says was wrong."""
+        return self.python("-m", "orchestration.cli", *arguments, code=code)
+
+    def python(self, *arguments: str, code: int = 0) -> str:
         """Run Python in the copy; what it prints."""
         done = subprocess.run(
             [sys.executable, *arguments],
@@ -49,5 +69,5 @@ class Project:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        return done.stdout
+        assert done.returncode == code, done.stdout[-3000:] + done.stderr[-3000:]
+        return done.stdout + (done.stderr if code else "")

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Iterator
 
 import pytest
 
 from orchestration.embedded.testing import running_stack
-from orchestration.settings import PROJECT_ROOT
-from tests.integration.contracts.copied_project import Project
+from tests.integration.contracts.copied_project import BLOCKS, FILES, Project
 
-README = (PROJECT_ROOT / "README.md").read_text()
-SECTION = README.partition("## Bring your own system\n")[2].partition("\n## ")[0]
-BLOCKS: list[tuple[str, str]] = re.findall(r"```(\w+)\n(.*?)```", SECTION, re.DOTALL)
-FILES = {
-    found[1]: text
-    for _, text in BLOCKS
-    if (found := re.match(r"(?:#|--) ((?:ingestion|dbt_project)/\S+)\n", text))
-}
 EVENTS = next(text for language, text in BLOCKS if language == "json")
 COMMANDS = [shlex.split(line) for line in next(t for lang, t in BLOCKS if lang == "bash").splitlines()]
 GRAPH = """

@@ -190,6 +190,29 @@ def test_a_late_event_restates_its_day_as_if_nothing_had_been_dropped(
     assert any("raw.events: 3 received hours are past retention" in line for line in report.retired)
 
 
+def test_what_a_day_received_stays_as_it_was_counted(
+    warehouse: Client, store: ObjectStore, stack: Settings
+) -> None:
+    counted = (
+        "select received_rows, received_rejected_rows from pocm.compliance_daily"
+        " where day = '2026-03-02' order by all"
+    )
+    compliance = ["run", "--select", "+pocm__compliance_daily"]
+    load(warehouse, store, DELIVERIES, rejected=2)
+    run_dbt(stack, compliance, window(*DELIVERIES))
+    before = rows(warehouse, counted)
+    verified(warehouse, date(2026, 3, 2), date(2026, 3, 3))
+    retention(warehouse, store, stack, apply=True)
+    load(warehouse, store, LATE_EVENTS)
+    start, end = datetime(2026, 6, 30, 10, tzinfo=UTC), datetime(2026, 6, 30, 11, tzinfo=UTC)
+    restore_hours(warehouse, store, "pocm", start, end)
+
+    run_dbt(stack, compliance, window(LATE))
+
+    assert sum(row[1] for row in before) == 4
+    assert rows(warehouse, counted) == before
+
+
 def test_a_loss_without_a_record_is_still_reported(
     warehouse: Client, store: ObjectStore, stack: Settings
 ) -> None:

@@ -113,7 +113,7 @@ delayed as (
         day
 ),
 
-{%- if rebuilds_touched_dates() %}
+{% if rebuilds_touched_dates() -%}
 -- Retention took what was received on these days: what it came to stays as it was counted then.
 settled as (
     select
@@ -127,7 +127,7 @@ settled as (
         and day in ({{ days_taken_out(['raw.events', 'ops.quarantine']) }})
 ),
 
-{% endif %}
+{% endif -%}
 grains as (
     select
         tenant_id,
@@ -159,7 +159,8 @@ grains as (
 
 counted as (
     select
-        -- A column that several joined relations share is named with its relation by ClickHouse, unless it has an alias.
+        -- A column that several joined relations share is named with its relation by ClickHouse, unless it has an
+        -- alias.
         grains.day as day,  -- noqa: AL09
         audited.audit_accesses,
         audited.audit_denied,
@@ -171,13 +172,13 @@ counted as (
         toLowCardinality(grains.tenant_id) as tenant_id,
         accepted.accepted_rows + rejected.rejected_rows as received_rows,
         if(received_rows = 0, null, rejected.rejected_rows / received_rows) as received_rejected_rate,
-    {%- for name, share in (('p50', 0.5), ('p95', 0.95)) %}
+        {%- for name, share in (('p50', 0.5), ('p95', 0.95)) %}
             if(
                 empty(delayed.delays),
                 null,
                 delayed.delays[toUInt64(floor({{ share }} * length(delayed.delays))) + 1] / 1000
             ) as received_to_mart_{{ name }}_seconds,
-    {%- endfor %}
+        {%- endfor %}
         if(empty(delayed.delays), null, arrayMax(delayed.delays) / 1000) as received_to_mart_max_seconds
     from grains
     left join audited on grains.tenant_id = audited.tenant_id and grains.day = audited.day
@@ -188,6 +189,9 @@ counted as (
 )
 
 select
+    {%- for column in received_columns %}
+        {{ pocm_settled_or_counted(column) }},
+    {%- endfor %}
     counted.tenant_id,
     counted.day,
     counted.audit_accesses,
@@ -195,13 +199,6 @@ select
     counted.audit_accesses_by_purpose,
     counted.exports_requested,
     counted.exports_completed
-    {%- for column in received_columns %},
-    {% if rebuilds_touched_dates() -%}
-    if(settled.is_settled, settled.{{ column }}, counted.{{ column }}) as {{ column }}
-    {%- else -%}
-    counted.{{ column }}
-    {%- endif -%}
-    {%- endfor %}
 from counted
 {%- if rebuilds_touched_dates() %}
 left join settled on counted.tenant_id = settled.tenant_id and counted.day = settled.day
