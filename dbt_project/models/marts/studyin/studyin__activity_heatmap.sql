@@ -18,7 +18,7 @@ hours as (
         day,
         hour_of_day,
         events_of_hour,
-        toDayOfWeek(day) as weekday_number
+        toDayOfWeek(day) as weekday
     from days
     array join
         mapKeys(learning_events_by_hour) as hour_of_day,
@@ -28,7 +28,7 @@ hours as (
 select
     tenant_id,
     user_key,
-    weekday_number as weekday,  -- noqa: RF04
+    weekday,
     hour_of_day,
     sum(events_of_hour) as learning_events,
     count() as active_hours,
@@ -37,5 +37,5 @@ from hours
 group by
     tenant_id,
     user_key,
-    weekday_number,
+    weekday,
     hour_of_day

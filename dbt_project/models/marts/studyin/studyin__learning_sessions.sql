@@ -26,7 +26,7 @@ gathered as (
         max(occurred_at) as last_event_at,
         argMinIf(user_key, (occurred_at, event_id), user_key is not null) as first_user_key,
         arraySort(groupArrayIf((occurred_at, event_id, duration_s, xp), event_type = 'session_end')) as endings,
-        countIf(event_type = 'session_start') as starts,  -- noqa: RF04
+        countIf(event_type = 'session_start') as starts,
         countIf(event_type = 'session_end') as ends,
         count() as learning_events,
         sumIf(coalesce(xp, 0), event_type = 'xp_earned') as xp_earned,
