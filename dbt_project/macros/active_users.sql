@@ -1,15 +1,11 @@
 {#- Distinct users of the trailing 1, 7 and 30 days. A source that has them keeps the states of its days in
     int_<source>__actives_daily: tenant_id, day, users and users_state. -#}
 
-{%- macro actives_daily() -%}
-    {{ ref('int_' ~ source_of_model(model) ~ '__actives_daily') }}
-{%- endmacro -%}
-
 {#- The mart: every day from a tenant's first to its last active one. -#}
-{%- macro active_users() -%}
+{%- macro active_users(actives) -%}
 with
 states as (
-    select * from {{ actives_daily() }}
+    select * from {{ actives }}
     where {{ is_within_days_before_touched('day', 29) }}
 ),
 
@@ -17,7 +13,7 @@ calendar as (
     select
         tenant_id,
         arrayJoin(arrayMap(n -> min(day) + n, range(toUInt32(max(day) - min(day) + 1)))) as day
-    from {{ actives_daily() }}
+    from {{ actives }}
     where users > 0
     group by tenant_id
 ),
@@ -69,7 +65,7 @@ where {{ is_touched('calendar.day') }}
             select
                 tenant_id,
                 arraySort(groupArray(day)) as active_days
-            from {{ actives_daily() }}
+            from {{ ref('int_' ~ source_of_model(model) ~ '__actives_daily') }}
             where users > 0
             group by tenant_id
         ),

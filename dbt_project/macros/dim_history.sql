@@ -1,17 +1,17 @@
 {#- The states of a dimension, from the rows that tell of its changes: each with the times from and to which it held.
 
-    changes: relation with the keys, the attributes, changed_at, and what decides between rows of the same moment.
+    changes: relation with the keys, the attributes, the moment of the change, and what decides between rows of one moment.
     last_by: columns of which the highest holds among changes at the same moment.
     carried: columns of the change that began a state, which make no state of their own. -#}
-{%- macro dim_history(changes, keys, attributes, last_by=['event_id'], carried=[]) -%}
+{%- macro dim_history(changes, keys, attributes, moment='changed_at', last_by=['event_id'], carried=[]) -%}
 -- Of changes at the same moment one holds.
 states as (
     select *
     from {{ changes }}
     order by
-        changed_at desc,
+        {{ moment }} desc,
         {{ last_by | join(' desc,\n        ') }} desc
-    limit 1 by ({{ keys | join(', ') }}, changed_at)
+    limit 1 by ({{ keys | join(', ') }}, {{ moment }})
 ),
 
 compared as (
@@ -23,7 +23,7 @@ compared as (
     from states
     window key_history as (
         partition by {{ keys | join(', ') }}
-        order by changed_at
+        order by {{ moment }}
         rows between unbounded preceding and current row
     )
 ),
@@ -38,28 +38,27 @@ select
     {%- for column in keys + attributes + carried %}
     {{ column }},
     {%- endfor %}
-    changed_at as valid_from,
-    leadInFrame(toNullable(changed_at)) over key_versions as valid_to,
+    {{ moment }} as valid_from,
+    leadInFrame(toNullable({{ moment }})) over key_versions as valid_to,
     toBool(valid_to is null) as is_current
 from versions
 window key_versions as (
     partition by {{ keys | join(', ') }}
-    order by changed_at
+    order by {{ moment }}
     rows between unbounded preceding and unbounded following
 )
 {%- endmacro -%}
 
-{#- Changes of rows that carry a version: the version decides the order, so that time never runs backwards. A version that
-    was told more than once stands as it was told last. -#}
+{#- Changes of rows that carry a version, with held_from: the version decides the order, so that time never runs backwards.
+    A version that was told more than once stands as it was told last. -#}
 {%- macro in_order_of_versions(changes, keys) -%}
     select
-        * replace (
-            max(changed_at) over (
-                partition by {{ keys | join(', ') }}
-                order by version
-                rows between unbounded preceding and current row
-            ) as changed_at
-        )
+        *,
+        max(changed_at) over (
+            partition by {{ keys | join(', ') }}
+            order by version
+            rows between unbounded preceding and current row
+        ) as held_from
     from (
         select *
         from {{ changes }}

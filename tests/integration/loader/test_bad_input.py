@@ -145,5 +145,5 @@ def test_a_missing_mapping_is_refused(loading: Loader, tmp_path: Path) -> None:
 def test_a_mapping_is_not_for_json(loading: Loader, store: ObjectStore, pocm: Source, tmp_path: Path) -> None:
     mapping = write(tmp_path / "m.yaml", MAPPING.format(occurred_at="moment").encode())
 
-    with pytest.raises(LoadError, match="a mapping is for csv and parquet"):
+    with pytest.raises(LoadError, match="a mapping is for csv, parquet, lines"):
         load(store, pocm, ndjson(tmp_path / "a.ndjson", [viewed(1)]), key=KEY, mapping=mapping)

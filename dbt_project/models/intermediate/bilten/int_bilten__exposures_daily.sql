@@ -27,7 +27,7 @@ select
     event_date as day,
     assumeNotNull(experiment) as experiment,
     assumeNotNull(coalesce(visitor_key, session_id)) as subject_key,
-    toBool(ifNull(event_name = 'experiment_exposed', false)) as is_exposure,
+    toBool(coalesce(event_name = 'experiment_exposed', false)) as is_exposure,
     argMin(assumeNotNull(variant), (occurred_at, event_id)) as first_variant,
     min(occurred_at) as first_at,
     argMin(event_id, (occurred_at, event_id)) as first_event_id

@@ -1,4 +1,9 @@
-{%- set facts = {'relation': 'int_bilten__users_daily', 'date': 'day', 'moment': 'first_seen_at', 'first': 'first_came_at'} -%}
+{%- set facts = {
+    'relation': 'int_bilten__users_daily',
+    'date': 'day',
+    'moment': 'first_seen_at',
+    'first': 'first_came_at',
+} -%}
 {{
     config(
         materialized='partition_replace',

@@ -21,8 +21,8 @@ conversions as (
 
 select
     tenant_id,
-    assumeNotNull(coalesce(visitor_key, session_id)) as subject_key,
     conversion_date as day,
+    assumeNotNull(coalesce(visitor_key, session_id)) as subject_key,
     max(converted_at) as last_converted_at
 from conversions
 group by

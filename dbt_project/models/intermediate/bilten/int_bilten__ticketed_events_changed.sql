@@ -35,5 +35,5 @@ select
     price,
     currency,
     published_at,
-    toBool(ifNull(operation = 'delete', false)) as is_deleted
+    toBool(coalesce(operation = 'delete', false)) as is_deleted
 from changes

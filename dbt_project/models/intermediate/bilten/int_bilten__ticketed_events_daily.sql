@@ -50,17 +50,17 @@ facts as (
 )
 
 select
-    tenant_id,
+    facts.tenant_id,
+    facts.day,
     assumeNotNull(ticketed_event_id) as ticketed_event_id,
-    day,
-    countIf(fact = 'page_view') as page_views,
-    countIf(fact = 'click') as clicks,
-    uniqExactState(visitor_key) as visitors_state,
-    countIf(fact = 'registration') as registrations,
-    countIf(fact = 'ticket_purchase') as orders,
-    sumIf(facts.tickets, fact = 'ticket_purchase') as tickets
+    countIf(facts.fact = 'page_view') as page_views,
+    countIf(facts.fact = 'click') as clicks,
+    uniqExactState(facts.visitor_key) as visitors_state,
+    countIf(facts.fact = 'registration') as registrations,
+    countIf(facts.fact = 'ticket_purchase') as orders,
+    sumIf(facts.tickets, facts.fact = 'ticket_purchase') as tickets
 from facts
 group by
-    tenant_id,
+    facts.tenant_id,
     ticketed_event_id,
-    day
+    facts.day

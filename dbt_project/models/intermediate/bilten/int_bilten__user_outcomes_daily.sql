@@ -53,19 +53,19 @@ facts as (
 )
 
 select
-    tenant_id,
+    facts.tenant_id,
+    facts.day,
+    facts.currency,
+    cast(sumIf(facts.amount, facts.fact = 'ticket_purchase'), 'Decimal(18, 4)') as spent,
     assumeNotNull(user_key) as user_key,
-    day,
-    currency,
-    countIf(fact = 'session') as sessions,
-    sum(duration_ms) as session_ms,
-    countIf(fact = 'registration') as registrations,
-    countIf(fact = 'ticket_purchase') as orders,
-    sumIf(facts.tickets, fact = 'ticket_purchase') as tickets,
-    cast(sumIf(facts.amount, fact = 'ticket_purchase'), 'Decimal(18, 4)') as spent
+    countIf(facts.fact = 'session') as sessions,
+    sum(facts.duration_ms) as session_ms,
+    countIf(facts.fact = 'registration') as registrations,
+    countIf(facts.fact = 'ticket_purchase') as orders,
+    sumIf(facts.tickets, facts.fact = 'ticket_purchase') as tickets
 from facts
 group by
-    tenant_id,
+    facts.tenant_id,
     user_key,
-    day,
-    currency
+    facts.day,
+    facts.currency

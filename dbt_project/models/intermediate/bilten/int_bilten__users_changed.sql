@@ -17,7 +17,6 @@ changes as (
 
 select
     tenant_id,
-    assumeNotNull(user_key) as user_key,
     version,
     occurred_date as changed_date,
     occurred_at as changed_at,
@@ -30,6 +29,7 @@ select
     has_marketing_consent,
     user_status,
     registered_at,
-    toBool(ifNull(operation = 'delete', false)) as is_deleted
+    assumeNotNull(user_key) as user_key,
+    toBool(coalesce(operation = 'delete', false)) as is_deleted
 from changes
 where user_key is not null

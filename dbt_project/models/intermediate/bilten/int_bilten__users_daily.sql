@@ -20,8 +20,8 @@ events as (
 
 select
     tenant_id,
-    assumeNotNull(user_key) as user_key,
     event_date as day,
+    assumeNotNull(user_key) as user_key,
     min(occurred_at) as first_seen_at,
     max(occurred_at) as last_seen_at,
     argMinIf(currency, (occurred_at, event_id), currency is not null) as named_currency,

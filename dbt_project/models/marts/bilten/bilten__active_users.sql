@@ -9,4 +9,4 @@
     )
 }}
 
-{{ active_users() }}
+{{ active_users(ref('int_bilten__actives_daily')) }}

@@ -55,24 +55,24 @@ facts as (
 
 counted as (
     select
-        tenant_id,
-        day,
-        campaign_id,
-        currency,
-        countIf(fact in ('session', 'converted session')) as sessions,
-        countIf(fact = 'converted session') as converted_sessions,
+        facts.tenant_id,
+        facts.day,
+        facts.campaign_id,
+        facts.currency,
+        cast(sumIf(facts.amount, facts.fact = 'ticket_purchase'), 'Decimal(18, 4)') as revenue,
+        countIf(facts.fact in ('session', 'converted session')) as sessions,
+        countIf(facts.fact = 'converted session') as converted_sessions,
         sum(facts.page_views) as page_views,
         sum(facts.clicks) as clicks,
-        countIf(fact = 'registration') as registrations,
-        countIf(fact = 'ticket_purchase') as orders,
-        sumIf(facts.tickets, fact = 'ticket_purchase') as tickets,
-        cast(sumIf(facts.amount, fact = 'ticket_purchase'), 'Decimal(18, 4)') as revenue
+        countIf(facts.fact = 'registration') as registrations,
+        countIf(facts.fact = 'ticket_purchase') as orders,
+        sumIf(facts.tickets, facts.fact = 'ticket_purchase') as tickets
     from facts
     group by
-        tenant_id,
-        day,
-        campaign_id,
-        currency
+        facts.tenant_id,
+        facts.day,
+        facts.campaign_id,
+        facts.currency
 )
 
 select

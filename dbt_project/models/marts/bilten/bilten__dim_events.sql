@@ -20,6 +20,7 @@ changes as (
             'organizer_id', 'event_name', 'category', 'venue', 'city', 'country', 'starts_at', 'ends_at', 'capacity',
             'event_status', 'price', 'currency', 'published_at', 'is_deleted',
         ],
+        moment='held_from',
         last_by=['version'],
         carried=['version'],
     )

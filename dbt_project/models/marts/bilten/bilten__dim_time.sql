@@ -15,9 +15,12 @@ span as (
 ),
 
 hours as (
-    select arrayJoin(
-        arrayMap(n -> toDateTime(first_day, 'UTC') + toIntervalHour(n), range(toUInt32(24 * (last_day - first_day + 1))))
-    ) as hour
+    select
+        arrayJoin(
+            arrayMap(
+                n -> toDateTime(first_day, 'UTC') + toIntervalHour(n), range(toUInt32(24 * (last_day - first_day + 1)))
+            )
+        ) as hour
     from span
 )
 

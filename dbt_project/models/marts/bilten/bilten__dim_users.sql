@@ -20,6 +20,7 @@ changes as (
             'country', 'city', 'language', 'signup_channel', 'signup_campaign_id', 'has_marketing_consent', 'user_status',
             'registered_at', 'is_deleted',
         ],
+        moment='held_from',
         last_by=['version'],
         carried=['version'],
     )

@@ -32,19 +32,19 @@ known as (
 
 counted as (
     select
-        tenant_id,
-        ticketed_event_id,
+        days.tenant_id,
+        days.ticketed_event_id,
         sum(days.page_views) as page_views,
         sum(days.clicks) as clicks,
-        uniqExactMerge(visitors_state) as visitors,
+        uniqExactMerge(days.visitors_state) as visitors,
         sum(days.registrations) as registrations,
         sum(days.orders) as orders,
         sum(days.tickets) as tickets,
-        max(day) as last_day
+        max(days.day) as last_day
     from days
     group by
-        tenant_id,
-        ticketed_event_id
+        days.tenant_id,
+        days.ticketed_event_id
 ),
 
 named as (
@@ -85,7 +85,7 @@ select
     counted.tickets,
     if(counted.last_day = toDate(0), known.last_changed_on, counted.last_day) as last_day,
     {{ ratio('counted.registrations', 'counted.page_views') }} as registration_rate,
-    if(ifNull(described.capacity, 0) = 0, null, counted.tickets / described.capacity) as fill_rate
+    if(coalesce(described.capacity, 0) = 0, null, counted.tickets / described.capacity) as fill_rate
 from named
 left join counted on named.tenant_id = counted.tenant_id and named.ticketed_event_id = counted.ticketed_event_id
 left join described on named.tenant_id = described.tenant_id and named.ticketed_event_id = described.ticketed_event_id

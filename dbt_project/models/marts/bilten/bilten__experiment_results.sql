@@ -11,13 +11,20 @@ days as (
     select * from {{ ref('int_bilten__exposures_daily') }}
 ),
 
+subjects as (
+    select distinct
+        tenant_id,
+        subject_key
+    from days
+),
+
 conversions as (
     select
         tenant_id,
         subject_key,
         max(last_converted_at) as converted_at
     from {{ ref('int_bilten__subjects_converted_daily') }}
-    where (tenant_id, subject_key) in (select tenant_id, subject_key from days)
+    where (tenant_id, subject_key) in (select * from subjects)
     group by
         tenant_id,
         subject_key
@@ -25,18 +32,18 @@ conversions as (
 
 firsts as (
     select
-        tenant_id,
-        experiment,
-        subject_key,
-        is_exposure,
-        argMin(first_variant, (first_at, first_event_id)) as variant,
+        days.tenant_id,
+        days.experiment,
+        days.subject_key,
+        days.is_exposure,
+        argMin(days.first_variant, (days.first_at, days.first_event_id)) as variant,
         min(days.first_at) as happened_at
     from days
     group by
-        tenant_id,
-        experiment,
-        subject_key,
-        is_exposure
+        days.tenant_id,
+        days.experiment,
+        days.subject_key,
+        days.is_exposure
 ),
 
 followed as (
@@ -70,15 +77,15 @@ counted as (
 
 controls as (
     select
-        tenant_id,
-        experiment,
+        counted.tenant_id,
+        counted.experiment,
         argMin(counted.variant, (counted.variant != 'control', counted.variant)) as control,
         argMin(counted.exposed, (counted.variant != 'control', counted.variant)) as control_exposed,
         argMin(counted.converted, (counted.variant != 'control', counted.variant)) as control_converted
     from counted
     group by
-        tenant_id,
-        experiment
+        counted.tenant_id,
+        counted.experiment
 ),
 
 paired as (

@@ -13,7 +13,8 @@ with
 conversions as (
     select
         *,
-        assumeNotNull(event_name) as conversion_name
+        assumeNotNull(event_name) as conversion_name,
+        if(order_id is null, concat('event ', event_id), concat('order ', order_id)) as reported
     from {{ ref('bilten__fact_events') }}
     where
         {{ is_linked('event_date') }}
@@ -28,14 +29,14 @@ counted as (
         is_bot asc,
         occurred_at asc,
         event_id asc
-    limit 1 by (tenant_id, conversion_name, order_id is null, coalesce(order_id, event_id))
+    limit 1 by (tenant_id, conversion_name, reported)
 ),
 
 sessions as (
     select
         tenant_id,
-        toNullable(session_id) as session_id,
-        campaign_id
+        campaign_id,
+        toNullable(session_id) as session_id
     from {{ ref('bilten__fact_sessions') }}
     where
         {{ is_linked('session_date') }}
@@ -52,15 +53,15 @@ select
     counted.visitor_key,
     counted.user_key,
     counted.ticketed_event_id,
-    coalesce(counted.campaign_id, sessions.campaign_id) as campaign_id,
     counted.channel,
     counted.country,
     counted.city,
     counted.order_id,
-    toUInt64(ifNull(counted.tickets, 0)) as tickets,
-    ifNull(counted.amount, toDecimal64(0, 4)) as amount,
-    coalesce(counted.currency, 'XXX') as currency,
     counted.is_bot,
-    counted.received_at
+    counted.received_at,
+    coalesce(counted.campaign_id, sessions.campaign_id) as campaign_id,
+    toUInt64(coalesce(counted.tickets, 0)) as tickets,
+    coalesce(counted.amount, toDecimal64(0, 4)) as amount,
+    coalesce(counted.currency, 'XXX') as currency
 from counted
 left any join sessions on counted.tenant_id = sessions.tenant_id and counted.session_id = sessions.session_id

@@ -90,9 +90,9 @@ followed as (
 visits as (
     select
         tenant_id,
-        toNullable(visitor_key) as visitor_key,
         span_started_at,
-        ifNull(
+        toNullable(visitor_key) as visitor_key,
+        coalesce(
             toDate(before_ended_at) != occurred_date
             and dateDiff('millisecond', before_ended_at, span_started_at) < 1800000
             and toHour(before_started_at) >= 12
@@ -114,7 +114,11 @@ select
     multiIf(
         events.session_id is not null, events.session_id,
         events.visitor_key is null, null,
-        {{ bilten_silent_session_id('events.tenant_id', 'assumeNotNull(events.visitor_key)', 'visits.session_started_at') }}
+        {{
+            bilten_silent_session_id(
+                'events.tenant_id', 'assumeNotNull(events.visitor_key)', 'visits.session_started_at'
+            )
+        }}
     ) as session_id,
     toBool(events.session_id is not null) as has_producer_session,
     events.visitor_key as visitor_key,  -- noqa: AL09
@@ -126,7 +130,7 @@ select
     nullIf(domain(events.referrer), '') as referrer_domain,
     events.device_type,
     events.browser,
-    toBool(ifNull(events.is_bot, false)) as is_bot,
+    toBool(coalesce(events.is_bot, false)) as is_bot,
     events.country,
     events.city,
     events.language,

@@ -1,4 +1,6 @@
-{%- set first_named = ['visitor_key', 'user_key', 'channel', 'campaign_id', 'country', 'city', 'device_type', 'browser'] -%}
+{%- set first_named = [
+    'visitor_key', 'user_key', 'channel', 'campaign_id', 'country', 'city', 'device_type', 'browser',
+] -%}
 {{
     config(
         materialized='partition_replace',
@@ -27,7 +29,7 @@ gathered as (
         max(has_producer_session) as has_producer_id,
         max(is_bot) as is_bot,
         {%- for column in first_named %}
-        argMinIf({{ column }}, (occurred_at, event_id), {{ column }} is not null) as {{ column }},
+            argMinIf({{ column }}, (occurred_at, event_id), {{ column }} is not null) as {{ column }},
         {%- endfor %}
         argMinIf(currency, (occurred_at, event_id), currency is not null) as named_currency,
         count() as events,
@@ -36,8 +38,10 @@ gathered as (
         countIf(event_type = 'conversion') as conversions,
         groupArrayIf(occurred_at, event_type = 'page_view') as views,
         groupArrayIf(occurred_at, event_type = 'click') as clicked,
-        groupArrayIf(occurred_at, event_type = 'conversion' and ifNull(event_name = 'registration', false)) as registered,
-        groupArrayIf(occurred_at, event_type = 'conversion' and ifNull(event_name = 'ticket_purchase', false)) as purchased
+        groupArrayIf(occurred_at, event_type = 'conversion' and coalesce(event_name = 'registration', false))
+            as registered,
+        groupArrayIf(occurred_at, event_type = 'conversion' and coalesce(event_name = 'ticket_purchase', false))
+            as purchased
     from events
     group by
         tenant_id,
@@ -60,7 +64,7 @@ select
     dateDiff('millisecond', timed.started_at, timed.ended_at) as duration_ms,
     toBool(timed.has_producer_id) as has_producer_id,
     {%- for column in first_named %}
-    timed.{{ column }},
+        timed.{{ column }},
     {%- endfor %}
     toBool(timed.is_bot) as is_bot,
     coalesce(timed.named_currency, 'XXX') as currency,

@@ -36,8 +36,10 @@ steps_of_ticketed_events as (
         ticketed_event_id,
         groupArrayIf(occurred_at, event_type = 'page_view') as views,
         groupArrayIf(occurred_at, event_type = 'click') as clicked,
-        groupArrayIf(occurred_at, event_type = 'conversion' and ifNull(event_name = 'registration', false)) as registered,
-        groupArrayIf(occurred_at, event_type = 'conversion' and ifNull(event_name = 'ticket_purchase', false)) as purchased
+        groupArrayIf(occurred_at, event_type = 'conversion' and coalesce(event_name = 'registration', false))
+            as registered,
+        groupArrayIf(occurred_at, event_type = 'conversion' and coalesce(event_name = 'ticket_purchase', false))
+            as purchased
     from events
     group by
         tenant_id,

@@ -31,29 +31,29 @@ users as (
 
 summed as (
     select
-        tenant_id,
-        toStartOfMonth(day) as month,
-        currency,
+        days.tenant_id,
+        days.currency,
+        cast(sum(days.revenue), 'Decimal(18, 4)') as revenue,
+        toStartOfMonth(days.day) as month,
         sum(days.sessions) as sessions,
         sum(days.converted_sessions) as converted_sessions,
         sum(days.page_views) as page_views,
         sum(days.clicks) as clicks,
         sum(days.registrations) as registrations,
         sum(days.orders) as orders,
-        sum(days.tickets) as tickets,
-        cast(sum(days.revenue), 'Decimal(18, 4)') as revenue
+        sum(days.tickets) as tickets
     from days
     group by
-        tenant_id,
+        days.tenant_id,
         month,
-        currency
+        days.currency
 ),
 
 lengths as (
     select
         tenant_id,
-        toStartOfMonth(session_date) as month,
         currency,
+        toStartOfMonth(session_date) as month,
         sum(duration_ms) as session_ms
     from sessions
     group by
@@ -65,8 +65,8 @@ lengths as (
 user_months as (
     select
         tenant_id,
-        toStartOfMonth(day) as month,
         user_key,
+        toStartOfMonth(day) as month,
         coalesce(argMinIf(named_currency, day, named_currency is not null), 'XXX') as currency
     from users
     group by
@@ -90,10 +90,10 @@ actives as (
 
 before as (
     select
-        tenant_id,
-        toDate(addMonths(month, 1)) as month,
-        currency,
-        summed.revenue as revenue_before
+        summed.tenant_id,
+        summed.currency,
+        summed.revenue as revenue_before,
+        toDate(addMonths(month, 1)) as month
     from summed
 ),
 

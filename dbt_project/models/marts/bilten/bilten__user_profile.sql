@@ -7,7 +7,10 @@
 
 with
 days as (
-    select * from {{ ref('int_bilten__users_daily') }}
+    select
+        *,
+        arrayMap(weekday -> if(toDayOfWeek(day) = weekday, events, toUInt64(0)), range(1, 8)) as events_by_weekday
+    from {{ ref('int_bilten__users_daily') }}
 ),
 
 outcomes as (
@@ -25,51 +28,49 @@ ticketed_events as (
 
 users as (
     select
-        tenant_id,
-        user_key,
+        days.tenant_id,
+        days.user_key,
         min(days.first_seen_at) as first_seen_at,
         max(days.last_seen_at) as last_seen_at,
         sum(days.page_views) as page_views,
         arraySort(arrayDistinct(arrayFlatten(groupArray(days.device_types)))) as device_types,
         arraySort(arrayDistinct(arrayFlatten(groupArray(days.browsers)))) as browsers,
         uniqExactArray(days.ticketed_events_viewed) as ticketed_events_viewed,
-        sumForEach(events_by_hour) as activity_by_hour,
-        sumForEach(
-            arrayMap(weekday -> if(toDayOfWeek(day) = weekday, events, toUInt64(0)), range(1, 8))
-        ) as activity_by_weekday
+        sumForEach(days.events_by_hour) as activity_by_hour,
+        sumForEach(days.events_by_weekday) as activity_by_weekday
     from days
     group by
-        tenant_id,
-        user_key
+        days.tenant_id,
+        days.user_key
 ),
 
 of_any_currency as (
     select
-        tenant_id,
-        user_key,
+        outcomes.tenant_id,
+        outcomes.user_key,
         sum(outcomes.sessions) as sessions,
         sum(outcomes.session_ms) as session_ms,
         sum(outcomes.registrations) as registrations
     from outcomes
     group by
-        tenant_id,
-        user_key
+        outcomes.tenant_id,
+        outcomes.user_key
 ),
 
 bought as (
     select
-        tenant_id,
-        user_key,
-        currency,
+        outcomes.tenant_id,
+        outcomes.user_key,
+        outcomes.currency,
+        cast(sum(outcomes.spent), 'Decimal(18, 4)') as spent,
         sum(outcomes.orders) as orders,
-        sum(outcomes.tickets) as tickets,
-        cast(sum(outcomes.spent), 'Decimal(18, 4)') as spent
+        sum(outcomes.tickets) as tickets
     from outcomes
     where outcomes.orders > 0
     group by
-        tenant_id,
-        user_key,
-        currency
+        outcomes.tenant_id,
+        outcomes.user_key,
+        outcomes.currency
 ),
 
 named as (

@@ -9,4 +9,4 @@
     )
 }}
 
-{{ active_users() }}
+{{ active_users(ref('int_pocm__actives_daily')) }}

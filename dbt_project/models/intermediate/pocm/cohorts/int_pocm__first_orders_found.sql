@@ -1,4 +1,9 @@
-{%- set facts = {'relation': 'pocm__fact_orders', 'date': 'order_date', 'moment': 'placed_at', 'first': 'first_ordered_at'} -%}
+{%- set facts = {
+    'relation': 'pocm__fact_orders',
+    'date': 'order_date',
+    'moment': 'placed_at',
+    'first': 'first_ordered_at',
+} -%}
 {{
     config(
         materialized='partition_replace',
