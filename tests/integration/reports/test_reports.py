@@ -73,7 +73,9 @@ def test_a_schedule_makes_the_week_before_the_time_that_was_due(mart: Client, pl
         tick = dg.build_schedule_context(instance, scheduled_execution_time=due)
         request = schedule(tick)
         assert isinstance(request, dg.RunRequest)
-        done = graph.resolve_job_def(REPORT).execute_in_process(run_config=request.run_config, instance=instance)
+        done = graph.resolve_job_def(REPORT).execute_in_process(
+            run_config=request.run_config, instance=instance
+        )
         assert done.success
         (event,) = done.get_asset_materialization_events()
 
