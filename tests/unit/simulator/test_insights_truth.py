@@ -76,6 +76,14 @@ def test_the_hundred_first_value_of_a_dimension_reads_other() -> None:
     assert "c=v100" not in texts
 
 
+def test_a_series_keeps_each_of_its_dimensions_once() -> None:
+    told = [
+        sample("02T10:00", 1, dimensions_text="a=1,b=2"),
+        sample("02T10:01", 1, dimensions_text="a=1,b=3"),
+    ]
+    assert days(*told, columns=("dimensions_text",)) == [("a=1,b=2",), ("a=1,b=3",)]
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("services")
