@@ -507,7 +507,7 @@ def _walk_object(
     report.add_unless(
         schema.get("additionalProperties", True) is True,
         f"{where}.additionalProperties".lstrip("."),
-        "must be true or absent beside properties: unknown fields are kept",
+        "must be true or absent: unknown fields are kept",
     )
     has_currency = has_currency or any(
         (name == "currency" or name.endswith("_currency"))

@@ -268,7 +268,9 @@ def _described(
             node = by_key[context.asset_key_for_output(event.output_name)]
             yield event.with_metadata({**_kept(event.metadata), **_describe(client, node, source)})
         elif isinstance(event, dg.AssetCheckResult) and not event.passed:
-            yield _with_reason(event, place, _shown_rows(client, event, invocation))
+            test = _text_of(event.metadata.get("unique_id"))
+            shown = failing_rows(client, test, invocation.manifest, invocation.target_path)
+            yield _with_reason(event, place, shown)
         else:
             yield event
 
@@ -287,20 +289,25 @@ def _with_reason(result: dg.AssetCheckResult, place: Place, shown: str) -> dg.As
     )
 
 
-def _shown_rows(client: "Client", result: dg.AssetCheckResult, invocation: DbtCliInvocation) -> str:
-    """The first rows that fail a test, in the columns that its `meta.shows` declares; no other column is shown."""
-    props = invocation.manifest["nodes"].get(_text_of(result.metadata.get("unique_id")), {})
+def failing_rows(client: "Client", test: str, manifest: Manifest, target: Path) -> str:
+    """The first rows that fail a dbt test, in the columns that its `meta.shows` declares; no other is shown.
+
+    Args:
+        client: connection to the warehouse.
+        test: unique id of the test.
+        manifest: dbt's project.
+        target: where dbt left the compiled SQL of the test.
+    """
+    props = manifest["nodes"].get(test)
     columns = meta_of(props).get("shows") if props else None
-    if not columns:
+    if not props or not columns:
         return ""
-    folder = invocation.target_path / "compiled" / props["package_name"] / props["original_file_path"]
-    query = (folder / props["path"]).read_text()
+    folder = target / "compiled" / props["package_name"] / props["original_file_path"]
     rows = client.query(
-        f"select {', '.join(columns)} from ({query}) order by all limit {SHOWN_ROWS}"
+        f"select {', '.join(columns)} from ({(folder / props['path']).read_text()}) order by all limit {SHOWN_ROWS}"
     ).result_rows
-    return ": " + "; ".join(
-        ", ".join(f"{column} {value}" for column, value in zip(columns, row, strict=True)) for row in rows
-    )
+    told = [", ".join(f"{name} {value}" for name, value in zip(columns, row, strict=True)) for row in rows]
+    return f": {'; '.join(told)}"
 
 
 def _text_of(value: Any) -> str:

@@ -11,7 +11,7 @@ from orchestration.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = {name: (ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md")}
-COMMANDS = re.compile(r"millrace ((?:quarantine|contracts) \w+|[a-z]+)")
+COMMANDS = re.compile(r"millrace ((?:quarantine|contracts|report) \w+|[a-z]+)")
 
 
 def found(pattern: str) -> list[tuple[str, str]]:

@@ -59,8 +59,8 @@ def _folded(samples: pd.DataFrame) -> pd.DataFrame:
     """Let the rare values of a dimension with too many read `__other__`, day by day."""
     rows = samples.reset_index(names="sample")
     pairs = rows.assign(pair=rows["dimensions_text"].str.split(",")).explode("pair")
-    pairs = pairs[pairs["pair"] != ""]
-    pairs[["key", "word"]] = pairs["pair"].str.split("=", n=1, expand=True)
+    pairs = pairs[pairs["pair"] != ""].reset_index(drop=True)
+    pairs = pairs.join(pairs["pair"].astype(str).str.extract("^(?P<key>[^=]*)=(?P<word>.*)$"))
     place = ["tenant_id", "name", "day", "key"]
     known = pairs.groupby([*place, "word"], as_index=False).size()
     known = known.sort_values([*place, "size", "word"], ascending=[True] * 4 + [False, True])

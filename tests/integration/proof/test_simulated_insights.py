@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -89,3 +89,11 @@ def test_the_second_engine_agrees_on_every_value(platform: Platform) -> None:
     assert report.differences == ()
     assert all(mart.values > 0 for mart in report.marts)
     assert report.ok
+
+
+def test_each_day_by_itself_agrees(platform: Platform) -> None:
+    for offset in range(DAYS):
+        day = datetime.combine(START, datetime.min.time(), UTC) + timedelta(days=offset)
+        report = verify(platform.store, platform.client, "insights", (day, day + timedelta(days=1)))
+        assert report.differences == ()
+        assert report.values > 0

@@ -21,6 +21,7 @@ from expectations.model import GateWindow
 from expectations.runner import Warehouse, run_suite
 from ingestion.contract import load_source, source_names
 from lake.store import ObjectStore
+from orchestration.assets.marts import failing_rows
 from orchestration.connections import object_store
 from orchestration.connections import warehouse as connected
 from orchestration.reports import load_reports, make_report
@@ -290,6 +291,17 @@ def test_a_dimension_beyond_its_limit_is_warned_of_and_fails_nothing(built: Buil
         " where notEmpty(folded_dimensions)"
     ).result_rows
     assert catalog == [("clicks", ["user"], 102)]
+
+
+def test_the_warning_names_metric_and_dimension(built: Built) -> None:
+    manifest = json.loads((built.target / "manifest.json").read_text())
+    (test,) = [
+        name for name in manifest["nodes"] if name.startswith("test.millrace.dimensions_within_limit.")
+    ]
+    assert failing_rows(built.client, test, manifest, built.target) == (
+        ": tenant_id folding, day 2026-11-14, name clicks, dimension user, distinct_values 102"
+    )
+    assert failing_rows(built.client, "test.millrace.unknown", manifest, built.target) == ""
 
 
 def test_the_gate_lets_sound_marts_pass_and_no_personal_field_reaches_one(built: Built) -> None:

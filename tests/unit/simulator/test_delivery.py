@@ -12,7 +12,7 @@ import pytest
 
 from ingestion.contract import load_source
 from ingestion.oracle import parse, violations
-from ingestion.simulator import Delivery, Faults, SimulatorError, UnknownSourceError, simulate
+from ingestion.simulator import MODELS, Delivery, Faults, SimulatorError, UnknownSourceError, simulate
 from ingestion.simulator.breaking import CODES
 
 from .conftest import SCALE, World, normal
@@ -51,7 +51,7 @@ def test_a_folder_with_foreign_files_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_source_is_refused_with_the_valid_ones(tmp_path: Path) -> None:
-    with pytest.raises(UnknownSourceError, match=r"'shop'; valid: .*pocm"):
+    with pytest.raises(UnknownSourceError, match=f"'shop'; valid: {', '.join(sorted(MODELS))}"):
         simulate("shop", 1, 5, tmp_path)
 
 
