@@ -32,6 +32,8 @@ ENVELOPE_ORDER = (
 """Envelope columns of every staging model; `occurred_date` is made there."""
 OCCURRED_DATE = Column("occurred_date", "Date", "UTC date of occurred_at")
 ENTITY_OF_ALL = "events"
+ENVELOPE_PREFIX = "envelope_"
+"""Of a column of the envelope beside the payload's of the same name."""
 
 
 @dataclass(frozen=True)
@@ -142,10 +144,15 @@ def staging_sql(source: Source, entity: str, columns: Sequence[StagingColumn]) -
     contracts = source.entities()[entity]
     names = ", ".join(_quote(name) for name in sorted({c.event_type for c in contracts}))
     where.insert(1, f"event_type in ({names})")
+    beside = "".join(
+        f"\n        {column.name} as {ENVELOPE_PREFIX}{column.name},"
+        for column in columns
+        if f"{ENVELOPE_PREFIX}{column.name}" in column.expression
+    )
     typed = f"""
 typed as (
     select
-        *,
+        *,{beside}
         JSONExtract(
             payload,
             {_quote(_extracted_type(entity_fields(contracts)), quote_inner=True)}
@@ -199,7 +206,7 @@ def _payload_column(source: Source, merged: EntityField) -> StagingColumn:
     for part in item.path:
         expression = f"tupleElement({expression}, {_quote(part)})"
     if item.name in CORRELATION_COLUMNS and merged.nullable:
-        expression = f"coalesce({expression}, typed.{item.name})"
+        expression = f"coalesce({expression}, {ENVELOPE_PREFIX}{item.name})"
     return StagingColumn(
         name=item.name,
         type=merged.clickhouse_type,

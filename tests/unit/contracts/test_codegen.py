@@ -187,7 +187,7 @@ def test_an_optional_identifier_of_the_payload_falls_back_to_that_of_the_envelop
     shop: ContractFolder,
 ) -> None:
     shop.paid["properties"]["order_id"] = {"type": "string", "description": "Identifier of the order."}
-    assert "coalesce(tupleElement(parsed, 'order_id'), typed.order_id) as order_id" in staging(
+    assert "coalesce(tupleElement(parsed, 'order_id'), envelope_order_id) as order_id" in staging(
         shop, "payments"
     )
 

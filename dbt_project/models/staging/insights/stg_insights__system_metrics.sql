@@ -13,6 +13,7 @@ source as (
 typed as (
     select
         *,
+        session_id as envelope_session_id,
         JSONExtract(
             payload,
             'Tuple(
@@ -60,7 +61,7 @@ select
     load_id,
     row_number,
     toDate(occurred_at) as occurred_date,
-    coalesce(tupleElement(tupleElement(parsed, 'metadata'), 'sessionId'), typed.session_id) as session_id,
+    coalesce(tupleElement(tupleElement(parsed, 'metadata'), 'sessionId'), envelope_session_id) as session_id,
     tupleElement(tupleElement(parsed, 'attributes'), 'name') as name,
     tupleElement(tupleElement(parsed, 'attributes'), 'type') as type,
     tupleElement(tupleElement(parsed, 'attributes'), 'value') as value,

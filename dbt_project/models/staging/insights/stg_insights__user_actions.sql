@@ -13,6 +13,7 @@ source as (
 typed as (
     select
         *,
+        session_id as envelope_session_id,
         JSONExtract(
             payload,
             'Tuple(
@@ -44,7 +45,7 @@ select
     load_id,
     row_number,
     toDate(occurred_at) as occurred_date,
-    coalesce(tupleElement(tupleElement(parsed, 'metadata'), 'sessionId'), typed.session_id) as session_id,
+    coalesce(tupleElement(tupleElement(parsed, 'metadata'), 'sessionId'), envelope_session_id) as session_id,
     tupleElement(parsed, 'attributes') as attributes,
     tupleElement(tupleElement(parsed, 'metadata'), 'userAgent') as user_agent,
     tupleElement(tupleElement(parsed, 'metadata'), 'batchId') as batch_id
