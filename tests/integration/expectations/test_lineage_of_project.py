@@ -10,7 +10,7 @@ import pytest
 
 from expectations.lineage import run_lineage
 from expectations.model import SuiteResult
-from ingestion.contract import Source
+from ingestion.contract import Source, load_source, source_names
 
 pytestmark = pytest.mark.stack
 
@@ -39,6 +39,14 @@ def test_no_personal_field_reaches_a_mart_undeclared(dbt_target: Path, source: S
         "pocm.dim_users",
         "pocm.recent_events",
     }
+
+
+@pytest.mark.parametrize("name", source_names())
+def test_every_source_declares_what_personal_its_marts_hold(dbt_target: Path, name: str) -> None:
+    result = run_lineage(load_source(name), dbt_target / "manifest.json")
+
+    assert result.success, result.message
+    assert result.results
 
 
 def test_address_planted_in_a_mart_is_found_with_its_path(

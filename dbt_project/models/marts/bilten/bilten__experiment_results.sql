@@ -11,20 +11,12 @@ days as (
     select * from {{ ref('int_bilten__exposures_daily') }}
 ),
 
-subjects as (
-    select distinct
-        tenant_id,
-        subject_key
-    from days
-),
-
 conversions as (
     select
         tenant_id,
         subject_key,
         max(last_converted_at) as converted_at
     from {{ ref('int_bilten__subjects_converted_daily') }}
-    where (tenant_id, subject_key) in (select * from subjects)
     group by
         tenant_id,
         subject_key
