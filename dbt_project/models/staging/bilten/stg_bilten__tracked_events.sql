@@ -13,6 +13,7 @@ source as (
 typed as (
     select
         *,
+        order_id as envelope_order_id,
         JSONExtract(
             payload,
             'Tuple(
@@ -67,7 +68,7 @@ select
     load_id,
     row_number,
     toDate(occurred_at) as occurred_date,
-    coalesce(tupleElement(parsed, 'order_id'), typed.order_id) as order_id,
+    coalesce(tupleElement(parsed, 'order_id'), envelope_order_id) as order_id,
     tupleElement(parsed, 'event_name') as event_name,
     tupleElement(parsed, 'page') as page,
     tupleElement(parsed, 'referrer') as referrer,
