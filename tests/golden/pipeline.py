@@ -50,8 +50,6 @@ class Pipeline:
     store: ObjectStore
     client: Client
     source: str = "pocm"
-    select: tuple[str, ...] = ()
-    """What dbt is told to build; everything unless said."""
 
     def load(self, landing: Landing, files: Iterable[Row]) -> list[LoadResult]:
         """Files into the lake."""
@@ -74,8 +72,7 @@ class Pipeline:
 
     def build(self, hours: Sequence[datetime]) -> None:
         """The marts of what the hours touch."""
-        selected = ["--select", *self.select] if self.select else []
-        run_dbt(self.settings, ["run", *selected], window(hours))
+        run_dbt(self.settings, ["run", "--select", f"fqn:*.*.{self.source}.*"], window(hours))
 
     def run(self, landing: Landing, files: Iterable[Row]) -> list[datetime]:
         """All of it; returns the received hours of the files."""

@@ -45,7 +45,7 @@ def pipeline(stack: Settings, landing: Landing) -> Iterator[Pipeline]:
     """The files shuffled and loaded in several increments, each taken as far as the marts."""
     store = object_store(stack).for_bucket(f"test-{uuid.uuid4().hex[:12]}")
     store.ensure_bucket()
-    pipeline = Pipeline(stack, store, warehouse(stack), "studyin", ("stg_studyin__*+",))
+    pipeline = Pipeline(stack, store, warehouse(stack), "studyin")
     empty_warehouse(pipeline.client)
     shuffled = random.Random(SEED).sample(landing.files, len(landing.files))
     for part in range(INCREMENTS):

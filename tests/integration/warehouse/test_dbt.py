@@ -25,6 +25,8 @@ from orchestration.warehouse.raw import load_hours
 
 pytestmark = pytest.mark.stack
 
+COMMERCE = ["run", "--select", "fqn:*.*.pocm.*"]
+"""Builds the models of one source."""
 FIRST_HOUR = {"window_from": "2026-11-16 10:00:00", "window_to": "2026-11-16 11:00:00"}
 SECOND_HOUR = {"window_from": "2026-11-16 11:00:00", "window_to": "2026-11-16 12:00:00"}
 
@@ -141,13 +143,13 @@ def test_a_run_leaves_dates_alone_that_its_hours_do_not_touch(
         store,
         {"2026-11-16 10:05": [search("e1", "2026-11-14 09:00"), search("e2", "2026-11-16 09:00")]},
     )
-    run_dbt(stack, ["run"])
+    run_dbt(stack, COMMERCE)
     load(warehouse, store, {"2026-11-16 11:05": [search("e3", "2026-11-16 11:00")]})
     partitions = (
         "select partition_id, name from system.parts where table = 'fact_searches' and active order by all"
     )
     before = dict(rows(warehouse, partitions))
-    run_dbt(stack, ["run"], SECOND_HOUR)
+    run_dbt(stack, COMMERCE, SECOND_HOUR)
     after = dict(rows(warehouse, partitions))
     assert after["20261114"] == before["20261114"]
     assert after["20261116"] != before["20261116"]
@@ -163,10 +165,10 @@ def test_running_again_changes_no_row(warehouse: Client, store: ObjectStore, sta
         store,
         {"2026-11-16 10:05": [search("e1", "2026-11-14 09:00"), search("e2", "2026-11-16 09:00")]},
     )
-    run_dbt(stack, ["run"])
+    run_dbt(stack, COMMERCE)
     before = rows(warehouse, "select * from pocm.kpi_hourly order by all")
-    run_dbt(stack, ["run"], FIRST_HOUR)
-    run_dbt(stack, ["run"], FIRST_HOUR)
+    run_dbt(stack, COMMERCE, FIRST_HOUR)
+    run_dbt(stack, COMMERCE, FIRST_HOUR)
     assert rows(warehouse, "select * from pocm.kpi_hourly order by all") == before
     working = (
         "select name from system.tables "
@@ -199,10 +201,10 @@ def test_a_run_does_not_read_the_history(warehouse: Client, store: ObjectStore, 
         for hour in (8, 16)
     }
     load(warehouse, store, history)
-    run_dbt(stack, ["run"])
+    run_dbt(stack, COMMERCE)
     load(warehouse, store, {"2026-11-16 10:05": [search("new", "2026-11-16 10:00")]})
     comment = {"run_id": "cost"}
-    run_dbt(stack, ["run", "--select", "tag:hourly"], FIRST_HOUR, log_comment=comment)
+    run_dbt(stack, [*COMMERCE[:-1], f"{COMMERCE[-1]},tag:hourly"], FIRST_HOUR, log_comment=comment)
     warehouse.command("system flush logs")
     (statements, read) = warehouse.query(
         "select count(), max(arrayMax(mapValues(mapFilter((k, v) -> k = 'SelectedRows', ProfileEvents)))) "

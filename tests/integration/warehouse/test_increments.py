@@ -31,7 +31,7 @@ PRODUCERS = {
 
 def build(stack: Settings, source: str, window: dict[str, str] | None = None) -> None:
     """Build every model of a source."""
-    run_dbt(stack, ["run", "--select", f"stg_{source}__*+"], window)
+    run_dbt(stack, ["run", "--select", f"fqn:*.*.{source}.*"], window)
 
 
 def tables_of(client: Client, source: str) -> list[tuple[str, str]]:
@@ -81,8 +81,7 @@ def build_in_increments(
         build(stack, source, window(load(client, store, source, stretch)))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("source", sorted(PRODUCERS))
+@pytest.mark.parametrize(("source", "seed"), [("pocm", 1), ("pocm", 2), ("bilten", 1), ("studyin", 1)])
 def test_shuffled_increments_equal_one_full_build(
     warehouse: Client, store: ObjectStore, stack: Settings, source: str, seed: int
 ) -> None:
