@@ -79,7 +79,8 @@ def test_it_has_a_graph_of_the_cadences_it_has_models_of(answers: tuple[Project,
     assert {"landing/helpdesk", "raw/helpdesk", "helpdesk/tickets_daily", "quality/helpdesk_proof"} <= set(
         graph["assets"]
     )
-    assert graph["jobs"] == [f"helpdesk_{work}" for work in ("daily", "freshness", "hourly", "landing")]
+    works = ("daily", "freshness", "hourly", "landing", "retention")
+    assert graph["jobs"] == [f"helpdesk_{work}" for work in works]
     assert {"helpdesk_hourly", "helpdesk_daily"} <= set(graph["schedules"])
     assert {"helpdesk_restated_days", "helpdesk_touched_hours"} <= set(graph["sensors"])
 
