@@ -106,7 +106,7 @@ def run_retention(
     lake = in_lake.plan(store, policy)
     if apply:
         # The warehouse first: it notes which loads are forgotten, so that no reader misses them in the lake.
-        in_warehouse.apply(client, policy, warehouse, followers(manifest, source))
+        in_warehouse.apply(client, policy, warehouse, tables, followers(manifest, source))
         in_lake.apply(store, policy, lake, lock)
     return RetentionReport(policy, apply, (*warehouse.held, *lake.held))
 

@@ -60,7 +60,8 @@ class Progress:
 
     job: str
     kind: str
-    """`started`, `materialised`, `check_passed`, `check_failed`, `step_failed`, `waiting`, `buried` or `finished`."""
+    """`started`, `materialised`, `check_passed`, `check_warned` (of severity WARN), `check_failed`, `step_failed`,
+    `waiting`, `buried` or `finished`."""
     subject: str
     message: str = ""
 
@@ -383,7 +384,8 @@ class _Teller:
         elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             self.checks_passed += check.passed
-            kind = "check_passed" if check.passed else "check_failed"
+            is_warning = check.severity is dg.AssetCheckSeverity.WARN
+            kind = "check_passed" if check.passed else "check_warned" if is_warning else "check_failed"
             subject = f"{check.asset_key.to_user_string()}: {check.check_name}"
             self._tell(Progress(self.job, kind, subject, check.description or ""))
         elif event.event_type is dg.DagsterEventType.STEP_FAILURE and event.step_key is not None:

@@ -63,6 +63,18 @@ class Retired:
         ]
 
 
+def _expiring(client: ClickHouse, source: str) -> list[tuple[str, datetime]]:
+    """Return the marts with a TTL, each with the moment before which it may have removed rows by now."""
+    rows = client.query(
+        "select concat(database, '.', name), toUnixTimestamp(now() - toIntervalDay(toUInt32(days))) from ("
+        r" select database, name, extract(create_table_query, ' TTL .* \+ toIntervalDay\((\d+)\)') as days"
+        " from system.tables where database = {source:String}"
+        ") where days != ''",
+        parameters={"source": source},
+    ).result_rows
+    return [(str(mart), datetime.fromtimestamp(moment, UTC)) for mart, moment in rows]
+
+
 def read_retired(client: ClickHouse, source: str) -> Retired:
     """Read the record of retention; a warehouse without one has lost nothing on purpose."""
     if table_columns(client, "ops", "retired_periods") is None:
@@ -74,6 +86,8 @@ def read_retired(client: ClickHouse, source: str) -> Retired:
     periods: dict[str, set[datetime]] = {}
     for store, moment in rows:
         periods.setdefault(str(store), set()).add(datetime.fromtimestamp(moment, UTC))
+    for mart, moment in _expiring(client, source):
+        periods.setdefault(mart, set()).add(moment)
     newest = client.query(
         "select store, max(occurred_date) from raw.touched_dates as dates inner join ("
         " select store, period from ops.retired_periods where source = {source:String}"

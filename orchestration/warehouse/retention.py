@@ -1,8 +1,8 @@
 """Retention in ClickHouse: received hours as whole partitions, marts by the periods their rows stand for.
 
 What goes is noted in `ops.retired` before it goes: killed in between, it is found and dropped by the next run, and
-nobody ever takes it for a loss. There is no TTL: it follows the clock alone, and would delete at some merge what was
-never verified, or what somebody loaded on purpose.
+nobody ever takes it for a loss. An applied run also leaves every mart a TTL, `GRACE_DAYS` behind the policy: what a run
+that fails or is forgotten would keep, the engine removes. Raw events have none, for a TTL cannot know what was verified.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ UNVERIFIED = "their days are not verified yet: run `millrace verify`"
 HOURS: Mapping[str, Kept] = {EVENTS: "raw_events", QUARANTINE: "quarantine", LOADS: "raw_lake"}
 """Tables with a partition for every source and received hour."""
 DROPS_PER_STATEMENT = 500
+GRACE_DAYS = 7
 _SETTINGS = {"mutations_sync": 1}
+_TTL_SETTINGS = {"materialize_ttl_after_modify": 0}
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,20 @@ def plan(client: Client, policy: Policy, tables: Sequence[Lifetime]) -> Warehous
     return WarehousePlan(policy.source, hours, len(builds), tuple(marts), tuple(held))
 
 
-def apply(client: Client, policy: Policy, planned: WarehousePlan, followers: Sequence[str] = ()) -> None:
-    """Remove what a plan found.
+def apply(
+    client: Client,
+    policy: Policy,
+    planned: WarehousePlan,
+    tables: Sequence[Lifetime],
+    followers: Sequence[str] = (),
+) -> None:
+    """Remove what a plan found, and leave the marts to their TTL where no later run removes anything.
 
     Args:
         client: connection to the warehouse.
         policy: of the source.
         planned: what goes.
+        tables: the marts of the source that lose rows by age.
         followers: marts that hold what others hold: that these lost rows is noted of them too.
     """
     source = planned.source
@@ -104,6 +113,21 @@ def apply(client: Client, policy: Policy, planned: WarehousePlan, followers: Seq
         note_retired(client, source, store, {max(days): 0})
     for mart in planned.marts:
         _cut(client, mart)
+    for lifetime in tables:
+        _expire_by_itself(client, policy, lifetime)
+
+
+def _expire_by_itself(client: Client, policy: Policy, lifetime: Lifetime) -> None:
+    """Give a mart its TTL; a table that dbt built anew has lost it until the next applied run."""
+    limit = policy.limit(lifetime.kept)
+    if limit is None or lifetime.kept == "raw_events" or not _exists(client, lifetime):
+        return
+    # Counted from now: as of an earlier moment nothing goes that the policy of that moment keeps.
+    days = (datetime.now(UTC) - limit).days + GRACE_DAYS
+    client.command(
+        f"alter table `{lifetime.database}`.`{lifetime.table}` modify ttl {lifetime.ended} + toIntervalDay({days})",
+        settings=_TTL_SETTINGS,
+    )
 
 
 def _cut(client: Client, rows: Rows) -> None:

@@ -199,7 +199,9 @@ def test_a_rejected_row_is_listed_with_every_rule_it_broke(millrace: Command, tm
     broken = {**EVENT, "eventId": "evt-cli-broken", "data": {"search_id": 7, "results_count": -1}}
     path = write_events(tmp_path / "rejected.ndjson", broken)
     loaded = millrace("load", "pocm", path, "--json").json
-    listed = millrace("quarantine", "list", "--samples", "100", "--show-original", "--json").json
+    listed = millrace(
+        "quarantine", "list", "--source", "pocm", "--samples", "100", "--show-original", "--json"
+    ).json
     rows = [
         sample
         for samples in listed["samples"].values()
@@ -218,8 +220,8 @@ def test_a_rejected_row_is_listed_with_every_rule_it_broke(millrace: Command, tm
 def test_replaying_what_is_still_wrong_changes_nothing(millrace: Command, tmp_path: Path) -> None:
     path = write_events(tmp_path / "replayed.ndjson", {**EVENT, "eventId": "evt-cli-replay", "type": "NONE"})
     load_id = millrace("load", "pocm", path, "--json").json["load_id"]
-    outcome = millrace("replay", "--load", load_id, "--json")
-    assert outcome.json == {"source": "pocm", "tried": 1, "accepted": 0, "duplicate": 0}
+    outcome = millrace("replay", "--source", "pocm", "--load", load_id, "--json")
+    assert outcome.json == {"source": "pocm", "tried": 1, "accepted": 0, "duplicate": 0, "expired": 0}
 
 
 @pytest.mark.parametrize(

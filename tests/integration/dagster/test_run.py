@@ -33,6 +33,8 @@ from tests.integration.warehouse.lake_writer import Event, write_load
 # The tests of this file tell one story on one stack.
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("dagster-run")]
 
+COMMERCE = 'key:"raw/pocm"+'
+"""Selects the assets of one source."""
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
 KPI_DAILY = dg.AssetKey(["pocm", "kpi_daily"])
 
@@ -46,7 +48,7 @@ class Platforms:
     instance: dg.DagsterInstance
     client: Client
 
-    def run(self, first_hour: int, last_hour: int, select: str | None = None) -> RunReport:
+    def run(self, first_hour: int, last_hour: int, select: str = COMMERCE) -> RunReport:
         start, end = DAY + timedelta(hours=first_hour), DAY + timedelta(hours=last_hour + 1)
         return materialize_window(self.settings, start, end, select)
 
@@ -150,7 +152,9 @@ def landed(platform: Platforms) -> list[dg.SensorResult]:
 def day_run(platform: Platforms, landed: list[dg.SensorResult]) -> tuple[RunReport, list[Progress]]:
     """The whole day materialised, as `millrace run` does it."""
     told: list[Progress] = []
-    report = materialize_window(platform.settings, DAY, DAY + timedelta(days=1), progress=told.append)
+    report = materialize_window(
+        platform.settings, DAY, DAY + timedelta(days=1), COMMERCE, progress=told.append
+    )
     return report, told
 
 

@@ -19,6 +19,7 @@ from orchestration.warehouse import retired, schema
 from orchestration.warehouse.dbt import MANIFEST_PATH, DbtError, prepare_manifest, run_dbt
 from orchestration.warehouse.raw import load_hours
 from orchestration.warehouse.restore import restore_hours
+from orchestration.warehouse.retention import GRACE_DAYS
 
 pytestmark = pytest.mark.stack
 
@@ -249,6 +250,41 @@ def test_rollups_by_the_hour_go_after_a_year_and_those_by_the_day_after_five(
     days = [str(day) for (day,) in rows(warehouse, "select day from pocm.kpi_daily order by day")]
     assert days == ["2021-07-01", "2025-06-30", "2025-07-01"]
     assert retention(warehouse, store, stack).held == ()
+
+
+def test_what_no_run_removes_in_time_the_engine_does_and_nobody_takes_it_for_a_loss(
+    warehouse: Client, store: ObjectStore, stack: Settings
+) -> None:
+    load(warehouse, store, DELIVERIES)
+    run_dbt(stack, ["run", *MARTS], window(*DELIVERIES))
+    before = rows(warehouse, SEARCHES)
+    retention(warehouse, store, stack, apply=True)
+    (ttl,) = rows(warehouse, "select create_table_query from system.tables where name = 'search_daily'")
+    days = (datetime.now(UTC) - datetime(2021, 7, 1, tzinfo=UTC)).days + GRACE_DAYS
+    assert f"TTL toDateTime(toDate(day) + 1, 'UTC') + toIntervalDay({days})" in ttl[0]
+    assert proof(warehouse, store).ok
+
+    warehouse.command("optimize table pocm.search_daily final")
+    assert rows(warehouse, SEARCHES) == before, "what the policy keeps stays"
+    warehouse.command(
+        "alter table pocm.search_daily modify ttl toDateTime(toDate(day) + 1, 'UTC') + toIntervalDay(1)"
+    )
+    warehouse.command("optimize table pocm.search_daily final")
+    assert rows(warehouse, SEARCHES) == []
+    report = proof(warehouse, store)
+    assert report.different == 0, report.to_text()
+    assert any("search_daily: compared from" in line for line in report.retired)
+
+
+def test_a_mart_with_a_ttl_is_restated_as_ever(
+    warehouse: Client, store: ObjectStore, stack: Settings
+) -> None:
+    load(warehouse, store, DELIVERIES)
+    run_dbt(stack, ["run", *MARTS], window(*DELIVERIES))
+    retention(warehouse, store, stack, apply=True)
+    load(warehouse, store, LATE_EVENTS)
+    run_dbt(stack, ["run", *MARTS], window(LATE))
+    assert proof(warehouse, store).ok, proof(warehouse, store).to_text()
 
 
 def test_the_lake_forgets_a_load_with_what_the_warehouse_knows_of_it(
