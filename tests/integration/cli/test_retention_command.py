@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ingestion.contract import source_names
 from orchestration.embedded.testing import running_stack
 from tests.integration.contracts.copied_project import FILES, Project
 
@@ -70,7 +71,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """Two tickets of March, received then; run and proved."""
     with running_stack(tmp_path_factory.mktemp("stack")) as settings:
         found = Desk(tmp_path_factory.mktemp("project"), settings.state_dir)
-        found.leave_out("pocm")
+        for source in source_names():
+            found.leave_out(source)
         for name, text in FILES.items():
             found.write(name, text.encode())
         for name, text in PROOF.items():
