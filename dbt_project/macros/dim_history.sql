@@ -2,8 +2,11 @@
 
     changes: relation with the keys, the attributes, the moment of the change, and what decides between rows of one moment.
     last_by: columns of which the highest holds among changes at the same moment.
-    carried: columns of the change that began a state, which make no state of their own. -#}
-{%- macro dim_history(changes, keys, attributes, moment='changed_at', last_by=['event_id'], carried=[]) -%}
+    carried: columns of the change that began a state, which make no state of their own.
+    number: name of a column that counts the states of a key from 1. -#}
+{%- macro dim_history(
+    changes, keys, attributes, moment='changed_at', last_by=['event_id'], carried=[], number=none
+) -%}
 -- Of changes at the same moment one holds.
 states as (
     select *
@@ -39,6 +42,9 @@ select
     {{ column }},
     {%- endfor %}
     {{ moment }} as valid_from,
+    {%- if number is not none %}
+    toUInt32(row_number() over key_versions) as {{ number }},
+    {%- endif %}
     leadInFrame(toNullable({{ moment }})) over key_versions as valid_to,
     toBool(valid_to is null) as is_current
 from versions

@@ -27,7 +27,7 @@ def money_text(units: int) -> str:
     return f"{sign}{units // MONEY_UNITS}.{units % MONEY_UNITS:04d}"
 
 
-def ratio(numerator: int, denominator: int) -> float | None:
+def ratio(numerator: float, denominator: float) -> float | None:
     """Return the ratio, or None without a denominator."""
     return numerator / denominator if denominator else None
 
@@ -45,6 +45,6 @@ def day_of(frame: pd.DataFrame) -> pd.Series:
 
 
 def period_text(milliseconds: int, period_name: str) -> str:
-    """Return the beginning of a `day` as a date, of anything else as date and time."""
+    """Return the beginning of a `day` or `month` as a date, of anything else as date and time."""
     text = str(np.datetime64(int(milliseconds), "ms"))
-    return text[:10] if period_name == "day" else f"{text[:10]} {text[11:19]}"
+    return text[:10] if period_name in ("day", "month") else f"{text[:10]} {text[11:19]}"

@@ -1,7 +1,7 @@
 """A process that kills itself in the middle of its work; its first argument is its orders as JSON.
 
 Orders: `stage` (load or take_in), `at` (dies right before its n-th request to the store or to the warehouse),
-`state_dir`, `bucket`, and `landing` (the folder with the files) with `files`, or `hours`.
+`state_dir`, `bucket`, `source`, and `landing` (the folder with the files) with `files`, or `hours`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def die_before(owner: Any, names: tuple[str, ...], at: int) -> None:
 def main(orders: dict[str, Any]) -> None:
     settings = Settings(state_dir=Path(orders["state_dir"]))
     store = object_store(settings).for_bucket(orders["bucket"])
-    pipeline = Pipeline(settings, store, warehouse(settings))
+    pipeline = Pipeline(settings, store, warehouse(settings), orders["source"])
     if orders["stage"] == "load":
         die_before(ObjectStore, ("put_bytes", "put_file"), orders["at"])
         pipeline.load(Landing.read(Path(orders["landing"])), orders["files"])

@@ -1,10 +1,11 @@
-"""The platform's way from landing files to marts, and the marts in the shape of the simulator's truth."""
+"""Simulated days, the platform's way from their files to the marts, and the marts in the shape of their truth."""
 
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,8 +15,12 @@ from clickhouse_connect.driver.client import Client
 
 from ingestion.contract import load_source
 from ingestion.loader import LoadResult, load
-from lake.manifest import manifests_for_hour
+from ingestion.pseudonym import Secret
+from ingestion.simulator import Delivery, simulate
+from lake.manifest import all_manifests, manifests_for_hour
 from lake.store import ObjectStore
+from orchestration.connections import object_store, warehouse
+from orchestration.embedded.testing import empty_warehouse
 from orchestration.settings import Settings
 from orchestration.warehouse.dbt import run_dbt
 from orchestration.warehouse.raw import load_hours
@@ -25,7 +30,34 @@ KEY = b"a key for tests of thirty-two bytes or more"
 BUILT_AT = ("committed_at", "loaded_at")
 """Columns that say when something was done, which a repetition may change."""
 
+TOUCHED = "raw.touched_dates"
+"""Says which runs touched which dates: the only table that may know about the order of loads."""
+
 Row = dict[str, Any]
+Snapshot = dict[str, list[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class Days:
+    """Which simulated days of a source."""
+
+    source: str
+    days: int
+    scale: float
+    seed: int
+    start: date
+    decimals: int = 4
+    """Of the numbers in the truth."""
+    true_where: dict[str, str] = field(default_factory=dict)
+    """Mart to the rows of it that the simulator knows, where it does not know all."""
+
+    def simulate(self, out: Path) -> Landing:
+        """Write them as files of six hours each."""
+        delivery = Delivery(batch_minutes=360)
+        simulate(
+            self.source, self.days, self.seed, out, start=self.start, scale=self.scale, delivery=delivery
+        )
+        return Landing.read(out)
 
 
 @dataclass(frozen=True)
@@ -43,13 +75,32 @@ class Landing:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What a way of loading led to."""
+
+    results: list[LoadResult]
+    files: dict[str, str]
+    """Key to sha256 of every file in the lake."""
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True)
 class Pipeline:
-    """An empty lake and an empty warehouse, and the steps between them."""
+    """A lake and a warehouse, and the steps between them."""
 
     settings: Settings
     store: ObjectStore
     client: Client
-    source: str = "pocm"
+    source: str
+
+    @classmethod
+    def fresh(cls, settings: Settings, source: str) -> Pipeline:
+        """With an empty warehouse and a bucket of its own."""
+        store = object_store(settings).for_bucket(f"golden-{uuid.uuid4().hex[:12]}")
+        store.ensure_bucket()
+        client = warehouse(settings)
+        empty_warehouse(client)
+        return cls(settings, store, client, source)
 
     def load(self, landing: Landing, files: Iterable[Row]) -> list[LoadResult]:
         """Files into the lake."""
@@ -74,21 +125,33 @@ class Pipeline:
         """The marts of what the hours touch."""
         run_dbt(self.settings, ["run", "--select", f"fqn:*.*.{self.source}.*"], window(hours))
 
-    def run(self, landing: Landing, files: Iterable[Row]) -> list[datetime]:
-        """All of it; returns the received hours of the files."""
-        hours = hours_of(self.load(landing, files))
-        self.take_in(hours)
-        self.build(hours)
-        return hours
+    def run(self, landing: Landing, files: Iterable[Row]) -> list[LoadResult]:
+        """All of it."""
+        results = self.load(landing, files)
+        self.take_in(hours_of(results))
+        self.build(hours_of(results))
+        return results
 
-    def mart(self, name: str, like: Sequence[Row], where: str = "true") -> list[Row]:
+    def outcome(self, results: list[LoadResult]) -> Outcome:
+        return Outcome(results, self.files(), self.snapshot())
+
+    def files(self) -> dict[str, str]:
+        """Key to sha256 of every file that a manifest names."""
+        manifests = all_manifests(self.store, self.source)
+        return {file.key: file.sha256 for manifest in manifests for file in manifest.files}
+
+    def mart(self, name: str, like: Sequence[Row], days: Days) -> list[Row]:
         """A mart with the columns of the truth, written as the truth writes them."""
         columns = list(like[0])
-        query = f"select {', '.join(columns)} from {self.source}.{name} where {where}"
+        query = (
+            f"select {', '.join(columns)} from {self.source}.{name} where {days.true_where.get(name, 'true')}"
+        )
         rows = self.client.query(query).result_rows
-        return in_order({c: plain(v) for c, v in zip(columns, row, strict=True)} for row in rows)
+        return in_order(
+            {c: plain(v, days.decimals) for c, v in zip(columns, row, strict=True)} for row in rows
+        )
 
-    def snapshot(self) -> dict[str, list[tuple[Any, ...]]]:
+    def snapshot(self) -> Snapshot:
         """Every row of raw, of ops and of what dbt built; states as the number they merge to.
 
         What a killed load staged is left out: later loads drop it.
@@ -111,6 +174,15 @@ class Pipeline:
         return found
 
 
+def with_user_key(row: Row, source: str) -> Row:
+    """Return a row of the truth with the pseudonym in the place of the user id."""
+    if "user_id" not in row:
+        return row
+    user = row["user_id"]
+    key = None if user is None else Secret(KEY).pseudonym(f"{source}:{user}")
+    return {"user_key" if name == "user_id" else name: row[name] for name in row} | {"user_key": key}
+
+
 def hours_of(results: Iterable[LoadResult]) -> list[datetime]:
     return sorted({hour.received_hour for result in results for hour in result.manifest.hours})
 
@@ -122,9 +194,9 @@ def window(hours: Sequence[datetime]) -> dict[str, str]:
     }
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, decimals: int) -> Any:
     if isinstance(value, Decimal):
-        return f"{value:.4f}"
+        return f"{value:.{decimals}f}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     return value.isoformat() if isinstance(value, date) else value
@@ -132,3 +204,9 @@ def plain(value: Any) -> Any:
 
 def in_order(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: [str(value) for value in row.values()])
+
+
+def assert_same_tables(found: Snapshot, expected: Snapshot, without: tuple[str, ...] = ()) -> None:
+    assert found.keys() == expected.keys()
+    for table in sorted(found.keys() - set(without)):
+        assert found[table] == expected[table], table

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from ingestion.simulator.bilten.generate import FIELDS
+from ingestion.simulator.bilten.world import BROWSERS
+from ingestion.simulator.columns import MONEY_UNITS
 from ingestion.simulator.figures import (
     NO_CURRENCY,
     ORDER,
@@ -31,6 +33,7 @@ NOON_MS = DAY_MS // 2
 SESSION = ["tenant_id", "session"]
 STEPS = ("view", "click", "registration", "purchase")
 COUNTS = ("page_views", "clicks", "registrations", "orders", "tickets", "revenue")
+PERIODS = {"hour": "datetime64[h]", "day": "datetime64[D]", "month": "datetime64[M]"}
 WEEK_MS = 7 * DAY_MS
 FIRST_MONDAY_MS = 4 * DAY_MS
 
@@ -43,8 +46,12 @@ def true_values(events: Frames) -> dict[str, Rows]:
     conversions = _conversions(tracked, sessions)
     states = _states(events)
     return {
-        "kpi_hourly": _kpis(people, sessions, conversions, HOUR_MS, "hour", "active_users"),
-        "kpi_daily": _kpis(people, sessions, conversions, DAY_MS, "day", "dau"),
+        "kpi_hourly": _kpis(_counts_by("hour", "active_users", people, sessions, conversions), "hour"),
+        "kpi_daily": _kpis(_counts_by("day", "dau", people, sessions, conversions), "day"),
+        "monthly_business_report": _months(
+            _counts_by("month", "mau", people, sessions, conversions), sessions
+        ),
+        "user_profile": _profiles(people, sessions, conversions, states),
         "active_users": _active_users(people),
         "geography_daily": _geography(people, sessions, conversions),
         "campaign_daily": _campaigns(sessions, conversions),
@@ -58,7 +65,7 @@ def true_values(events: Frames) -> dict[str, Rows]:
 def _tracked(events: Frames) -> pd.DataFrame:
     """All tracked events in their order, with the visitor and the session of each."""
     wanted = ["tenant_id", "event_id", "occurred_at", "session_id", "user_id", "is_bot", "ticketed_event_id"]
-    wanted += ["visitorId", "ipAddress", "campaignId", "country", "city", "eventName"]
+    wanted += ["visitorId", "userAgent", "ipAddress", "campaignId", "country", "city", "eventName"]
     wanted += ["orderId", "tickets", "amount", "currency", "experiment", "variant"]
     frames = [events[name][wanted].assign(event_type=name) for name in FIELDS if name in events]
     tracked = pd.concat(frames, ignore_index=True).sort_values(ORDER, ignore_index=True)
@@ -95,12 +102,14 @@ def _sessions(tracked: pd.DataFrame) -> pd.DataFrame:
     groups = tracked.dropna(subset=["session"]).groupby(SESSION)
     sessions = groups.agg(
         occurred_at=("occurred_at", "min"),
+        duration_ms=("occurred_at", lambda times: int(times.max() - times.min())),
         is_bot=("is_bot", "any"),
         is_converted=("event_type", lambda kinds: bool((kinds == "conversion").any())),
         page_views=("event_type", lambda kinds: int((kinds == "page_view").sum())),
         clicks=("event_type", lambda kinds: int((kinds == "click").sum())),
     )
     for column, otherwise in (
+        ("user_id", None),
         ("campaignId", None),
         ("country", UNKNOWN),
         ("city", UNKNOWN),
@@ -175,28 +184,105 @@ def _finished(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _kpis(
-    people: pd.DataFrame,
-    sessions: pd.DataFrame,
-    conversions: pd.DataFrame,
-    period_ms: int,
-    name: str,
-    users: str,
+def _timed(frame: pd.DataFrame, period: str) -> pd.DataFrame:
+    """Add the beginning of the hour, day or month of each row, under the name of the period."""
+    moments = frame["occurred_at"].to_numpy("datetime64[ms]")
+    begin = moments.astype(PERIODS[period]).astype("datetime64[ms]")
+    return frame.assign(**{period: begin.astype(np.int64)})
+
+
+def _counts_by(
+    period: str, users: str, people: pd.DataFrame, sessions: pd.DataFrame, conversions: pd.DataFrame
 ) -> Rows:
-    grain = ["tenant_id", name, "currency"]
-
-    def timed(frame: pd.DataFrame) -> pd.DataFrame:
-        return frame.assign(**{name: frame["occurred_at"] // period_ms * period_ms})
-
+    """Return what each period counts, by tenant and currency; periods in milliseconds, money in units."""
+    grain = ["tenant_id", period, "currency"]
     parts = {
-        users: _users(timed(people), ["tenant_id", name]).groupby(grain).size(),
+        users: _users(_timed(people, period), grain[:-1]).groupby(grain).size(),
         # What names no currency counts under none.
-        **_activity(timed(people.assign(currency=NO_CURRENCY)), timed(sessions), timed(conversions), grain),
+        **_activity(
+            _timed(people.assign(currency=NO_CURRENCY), period),
+            _timed(sessions, period),
+            _timed(conversions, period),
+            grain,
+        ),
     }
-    return [
-        _finished(row) | {name: period_text(row[name], name)}
-        for row in _counted(parts, grain).to_dict("records")
-    ]
+    return list(_counted(parts, grain).to_dict("records"))
+
+
+def _kpis(rows: Rows, period: str) -> Rows:
+    return [_finished(row) | {period: period_text(row[period], period)} for row in rows]
+
+
+def _months(rows: Rows, sessions: pd.DataFrame) -> Rows:
+    grain = ["tenant_id", "month", "currency"]
+    lasted = _timed(sessions[~sessions["is_bot"]], "month").groupby(grain)["duration_ms"].sum()
+    durations = [int(lasted.get(tuple(row[name] for name in grain), 0)) for row in rows]
+    report = _kpis(rows, "month")
+    earned = {
+        tuple(told[name] for name in grain): row["revenue"] for told, row in zip(report, rows, strict=True)
+    }
+    for told, row, duration in zip(report, rows, durations, strict=True):
+        month_before = f"{np.datetime64(told['month'], 'M') - 1}-01"
+        before = earned.get((told["tenant_id"], month_before, told["currency"]), 0)
+        told |= {
+            "session_ms": duration,
+            "average_session_seconds": ratio(duration / 1000, told["sessions"]),
+            "revenue_before": money_text(before),
+            "revenue_growth": ratio((row["revenue"] - before) / MONEY_UNITS, before / MONEY_UNITS),
+        }
+    return report
+
+
+def _profiles(
+    people: pd.DataFrame, sessions: pd.DataFrame, conversions: pd.DataFrame, states: pd.DataFrame
+) -> Rows:
+    """Return a row per user and currency of the user's orders; one without currency where there are none."""
+    person = ["tenant_id", "user_id"]
+    own = people.merge(states["category"].reset_index(), on=["tenant_id", "ticketed_event_id"], how="left")
+    visits = sessions[~sessions["is_bot"]].groupby(person)["duration_ms"].agg(["size", "sum"])
+    registered = conversions[conversions["eventName"] == "registration"].groupby(person).size()
+    bought = _conversion_counts(conversions.dropna(subset=["user_id"]), [*person, "currency"])
+    orders = pd.DataFrame({name: bought[name] for name in ("orders", "tickets", "revenue")})
+    rows: Rows = []
+    for user, seen in own.groupby(person):
+        came = visits.loc[user] if user in visits.index else {"size": 0, "sum": 0}
+        told = pd.DataFrame(seen["userAgent"].map(BROWSERS).dropna().tolist(), columns=["device", "browser"])
+        moments = pd.to_datetime(seen["occurred_at"], unit="ms")
+        liked = seen[seen["event_type"] != "custom"].groupby("category").size()
+        profile = {
+            "tenant_id": user[0],
+            "user_id": user[1],
+            "sessions": int(came["size"]),
+            "session_ms": int(came["sum"]),
+            "average_session_seconds": ratio(came["sum"] / 1000, int(came["size"])),
+            "first_seen_at": period_text(seen["occurred_at"].min(), "second"),
+            "last_seen_at": period_text(seen["occurred_at"].max(), "second"),
+            "last_seen_on": period_text(seen["occurred_at"].max(), "day"),
+            "device_types": sorted(set(told["device"])),
+            "browsers": sorted(set(told["browser"])),
+            "page_views": int((seen["event_type"] == "page_view").sum()),
+            "ticketed_events_viewed": int(
+                seen.loc[seen["event_type"] == "page_view", "ticketed_event_id"].nunique()
+            ),
+            "registrations": int(registered.get(user, 0)),
+            "preferred_categories": sorted(liked.index, key=lambda name: (-liked[name], name))[:3],
+            "activity_by_hour": [int((moments.dt.hour == hour).sum()) for hour in range(24)],
+            "activity_by_weekday": [int((moments.dt.day_of_week == day).sum()) for day in range(7)],
+        }
+        purchases = orders.loc[user] if user in orders.index.droplevel("currency") else None
+        spent = [(NO_CURRENCY, 0, 0, 0)] if purchases is None else list(purchases.itertuples(name=None))
+        for currency, count, tickets, revenue in spent:
+            rows.append(
+                profile
+                | {
+                    "currency": currency,
+                    "orders": int(count),
+                    "tickets": int(tickets),
+                    "spent": money_text(int(revenue)),
+                    "average_order_value": money_ratio(int(revenue), int(count)),
+                }
+            )
+    return rows
 
 
 def _geography(people: pd.DataFrame, sessions: pd.DataFrame, conversions: pd.DataFrame) -> Rows:

@@ -44,16 +44,20 @@ PLACES = (
     ("FR", "Paris", 0.1),
     ("NL", "Utrecht", 0.1),
 )
-BROWSERS = (
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
-    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+BROWSERS = {
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36": (
+        "desktop",
+        "Chrome",
+    ),
+    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0": ("desktop", "Firefox"),
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 "
-    "Mobile/15E148 Safari/604.1",
+    "Mobile/15E148 Safari/604.1": ("mobile", "Mobile Safari"),
     "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile "
-    "Safari/537.36",
+    "Safari/537.36": ("mobile", "Chrome Mobile"),
     "Mozilla/5.0 (iPad; CPU OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 "
-    "Mobile/15E148 Safari/604.1",
-)
+    "Mobile/15E148 Safari/604.1": ("tablet", "Mobile Safari"),
+}
+"""User agent to the type of the device and the browser that it tells of."""
 CRAWLERS = (
     "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
     "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)",
@@ -122,7 +126,7 @@ def visitors(scale: float) -> pd.DataFrame:
             "user_id": only(has_account, [f"user-{number:06d}" for number in range(size)]),
             "country": np.array([country for country, *_ in PLACES], dtype=object)[place],
             "city": np.array([city for _, city, _ in PLACES], dtype=object)[place],
-            "userAgent": np.array(BROWSERS, dtype=object)[browser],
+            "userAgent": np.array(list(BROWSERS), dtype=object)[browser],
             "channel": np.where((browser >= 2) & (spread("app", ids, 2) == 0), "mobile", "web"),
             "sends_session": spread("session", ids, 100) < 55,
             "variant": np.array(VARIANTS, dtype=object)[spread("variant", ids, len(VARIANTS))],

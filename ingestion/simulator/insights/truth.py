@@ -6,6 +6,8 @@ Measured values are integer counts of 1/10,000 until they are written out as tex
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
@@ -15,11 +17,19 @@ from ingestion.simulator.model import DAY_MS, HOUR_MS, Frames, Rows
 
 MINUTE_MS = 60_000
 METRIC = ["tenant_id", "name", "type", "unit"]
+SERIES = (*METRIC, "dimensions_text")
 ORDER = ["occurred_at", "event_id"]
 KNOWN_FOR_DAYS = 7
 """How many days before its own a counter's earlier sample may lie."""
 MOST_VALUES = 100
 OTHER = "__other__"
+ASPECTS = {"gauge": ("mean", "max", "min"), "counter": ("sum",), "histogram": ("mean",), "summary": ("mean",)}
+"""What is judged of an hour; of equal ones the first counts."""
+WEEK_MS = 7 * DAY_MS
+SAME_HOURS = [week * WEEK_MS + beside * HOUR_MS for week in (1, 2, 3, 4) for beside in (-1, 0, 1)]
+LEAST_WEEKLY, LEAST_RECENT = 9, 24
+LEAST_SCORE, MOST_SCORE = 8 * 10_000, 1_000 * 10_000
+MOST_INSIGHTS = 10
 PERIODS = {"minute": MINUTE_MS, "hour": HOUR_MS, "day": DAY_MS}
 
 
@@ -30,6 +40,7 @@ def true_values(events: Frames) -> dict[str, Rows]:
         samples = _folded(_observed(events["SYSTEM_METRIC"]))
         found |= {f"metric_values_{period}": _values(samples, period) for period in PERIODS}
         found["metric_catalog"] = _catalog(samples)
+        found["insights"] = _insights(found["metric_values_hour"])
     told = [frame.assign(event_type=name) for name, frame in events.items() if name != "SYSTEM_METRIC"]
     if told:
         found["event_counts"] = _counts(pd.concat(told, ignore_index=True))
@@ -101,6 +112,74 @@ def _values(samples: pd.DataFrame, period: str) -> Rows:
     ]
 
 
+def _insights(hours: Rows) -> Rows:
+    """Return the ten series of a tenant and day that were furthest from what is usual, each with its worst hour.
+
+    Values are integer counts of 1e-9 in here, scores of 1e-4.
+    """
+    shown: dict[tuple[str, ...], dict[int, int]] = {}
+    for row in hours:
+        if f"={OTHER}" not in row["dimensions_text"]:
+            for aspect in ASPECTS[row["type"]]:
+                if row[aspect] is not None:
+                    series = (*(row[name] for name in SERIES), aspect)
+                    hour = pd.Timestamp(row["hour"]).value // 10**6
+                    shown.setdefault(series, {})[hour] = int(row[aspect].replace(".", ""))
+    judged = [
+        dict(zip((*SERIES, "aspect"), series, strict=True)) | told
+        for series, values in shown.items()
+        for told in _judged(values)
+        if told["score"] >= LEAST_SCORE
+    ]
+    judged.sort(
+        key=lambda row: (
+            row["tenant_id"], row["hour"] // DAY_MS, -row["score"], -abs(row["deviation"]),
+            *(row[name] for name in SERIES[1:]), row["hour"], ASPECTS[row["type"]].index(row["aspect"]),
+        )
+    )  # fmt: skip
+    found: Rows = []
+    for _, of_day in groupby(judged, key=lambda row: (row["tenant_id"], row["hour"] // DAY_MS)):
+        worst: dict[tuple[str, ...], dict[str, Any]] = {}
+        for row in of_day:
+            worst.setdefault(tuple(row[name] for name in SERIES), row)
+        for rank, row in enumerate(list(worst.values())[:MOST_INSIGHTS], start=1):
+            amounts = {name: _nanos(row[name]) for name in ("observed", "expected", "deviation", "spread")}
+            moment = {name: _moment(row["hour"], name) for name in ("day", "hour")}
+            found.append(row | amounts | moment | {"score": _nanos(row["score"] * 10**5), "rank": rank})
+    return found
+
+
+def _judged(values: Mapping[int, int]) -> Iterator[dict[str, Any]]:
+    """Compare each hour of a series with the same hours of the weeks before, else with the week before its day."""
+    for day, hours in groupby(sorted(values), key=lambda hour: hour // DAY_MS * DAY_MS):
+        recent = [value for hour, value in values.items() if day - WEEK_MS <= hour < day]
+        for hour in hours:
+            weekly = [values[hour - back] for back in SAME_HOURS if hour - back in values]
+            is_weekly = len(weekly) >= LEAST_WEEKLY
+            known = weekly if is_weekly else recent
+            if not is_weekly and len(known) < LEAST_RECENT:
+                continue
+            expected = _upper_median(known)
+            deviation = values[hour] - expected
+            mad = _upper_median([abs(value - expected) for value in known])
+            spread = max(mad * 14_826 // 10_000, abs(expected) // 100)
+            score = abs(deviation) * 10_000 // spread if spread else MOST_SCORE * bool(deviation)
+            yield {
+                "hour": hour,
+                "observed": values[hour],
+                "expected": expected,
+                "deviation": deviation,
+                "spread": spread,
+                "score": min(score, MOST_SCORE),
+                "baseline": "weekly" if is_weekly else "recent",
+                "baseline_points": len(known),
+            }
+
+
+def _upper_median(values: Sequence[int]) -> int:
+    return sorted(values)[len(values) // 2]
+
+
 def _catalog(samples: pd.DataFrame) -> Rows:
     return [
         {
@@ -137,13 +216,18 @@ def _decimal(units: Any) -> str | None:
     """Return a count of 1/10,000 with the nine decimals of the marts."""
     if pd.isna(units):
         return None
-    sign, size = ("-" if units < 0 else ""), abs(int(units))
-    return f"{sign}{size // UNITS}.{size % UNITS:04d}00000"
+    return _nanos(int(units) * (10**9 // UNITS))
 
 
 def _mean(units: Any, count: int) -> str | None:
     """Return the mean, truncated towards zero at the ninth decimal."""
     if pd.isna(units) or not count:
         return None
-    sign, parts = ("-" if units < 0 else ""), abs(int(units)) * 10**9 // (UNITS * count)
+    parts = abs(int(units)) * 10**9 // (UNITS * count)
+    return _nanos(-parts if units < 0 else parts)
+
+
+def _nanos(parts: int) -> str:
+    """Return a count of 1e-9 as text."""
+    sign, parts = ("-" if parts < 0 else ""), abs(parts)
     return f"{sign}{parts // 10**9}.{parts % 10**9:09d}"

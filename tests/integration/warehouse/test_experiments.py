@@ -9,8 +9,8 @@ from scipy.stats import norm
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
 from orchestration.connections import warehouse
+from orchestration.embedded.testing import empty_warehouse
 from orchestration.settings import Settings
-from orchestration.warehouse import schema
 from orchestration.warehouse.dbt import run_dbt
 
 pytestmark = pytest.mark.stack
@@ -32,7 +32,7 @@ EXPERIMENTS = {
 def results(stack: Settings) -> dict[str, dict[str, float | None]]:
     """What experiment_results says of every variant, by experiment; built from planted exposures."""
     client = warehouse(stack)
-    schema.apply(client)
+    empty_warehouse(client)
     run_dbt(stack, ["run", "--select", "+bilten__experiment_results"])
     for number, (experiment, (control, variant)) in enumerate(EXPERIMENTS.items()):
         for name, (converted, exposed) in (("control", control), ("variant", variant)):
@@ -48,8 +48,7 @@ def results(stack: Settings) -> dict[str, dict[str, float | None]]:
             )
     found = client.query("select * from bilten.experiment_results where not is_control").named_results()
     rows = {row["experiment"]: row for row in found}
-    for database in ("raw", "ops", "staging", "intermediate", "bilten"):
-        client.command(f"drop database if exists {database} sync")
+    empty_warehouse(client)
     client.close()
     return rows
 

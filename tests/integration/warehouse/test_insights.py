@@ -19,15 +19,15 @@ from expectations.lineage import run_lineage
 from expectations.marts_out import load_suite
 from expectations.model import GateWindow
 from expectations.runner import Warehouse, run_suite
-from ingestion.contract import load_source, source_names
+from ingestion.contract import load_source
 from lake.store import ObjectStore
 from orchestration.assets.marts import failing_rows
 from orchestration.connections import object_store
 from orchestration.connections import warehouse as connected
+from orchestration.embedded.testing import empty_warehouse
 from orchestration.reports import load_reports, make_report
 from orchestration.reports.periods import Range
 from orchestration.settings import Settings
-from orchestration.warehouse import schema
 from orchestration.warehouse.dbt import run_dbt
 from orchestration.warehouse.raw import load_hours
 
@@ -172,8 +172,7 @@ def built(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     client = connected(stack)
     store = object_store(stack).for_bucket(f"test-{uuid.uuid4().hex[:12]}")
     store.ensure_bucket()
-    drop_everything(client)
-    schema.apply(client)
+    empty_warehouse(client)
     chapters = (
         received(client, store, stack, "2026-11-20 10", history()),
         received(client, store, stack, "2026-11-20 11", late_samples()),
@@ -186,13 +185,8 @@ def built(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     target = tmp_path_factory.mktemp("dbt")
     run_dbt(stack, ["build", *MODELS, "--full-refresh"], target_dir=target)
     yield Built(client, store, stack, target, chapters, increments, contents(client))
-    drop_everything(client)
+    empty_warehouse(client)
     client.close()
-
-
-def drop_everything(client: Client) -> None:
-    for database in ("raw", "ops", "staging", "intermediate", *source_names()):
-        client.command(f"drop database if exists {database} sync")
 
 
 def received(

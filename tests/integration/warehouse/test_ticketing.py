@@ -11,11 +11,10 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from lake_writer import Event, write_load
 
-from ingestion.contract import source_names
 from lake.store import ObjectStore
 from orchestration.connections import object_store, warehouse
+from orchestration.embedded.testing import empty_warehouse
 from orchestration.settings import Settings
-from orchestration.warehouse import schema
 from orchestration.warehouse.dbt import prepare_manifest, run_dbt
 from orchestration.warehouse.raw import load_hours
 
@@ -102,16 +101,10 @@ class Box:
         return [(start[8:16], end[8:16], events) for start, end, events in found]
 
 
-def drop(client: Client) -> None:
-    for database in ("raw", "ops", "staging", "intermediate", *source_names()):
-        client.command(f"drop database if exists {database} sync")
-
-
 @pytest.fixture(scope="module")
 def box(stack: Settings) -> Iterator[Box]:
     client = warehouse(stack)
-    drop(client)
-    schema.apply(client)
+    empty_warehouse(client)
     prepare_manifest(stack)
     store = object_store(stack).for_bucket(f"test-{uuid.uuid4().hex[:12]}")
     store.ensure_bucket()
@@ -143,7 +136,7 @@ def box(stack: Settings) -> Iterator[Box]:
     run_dbt(stack, [*MODELS, "--full-refresh"])
     box.look("whole")
     yield box
-    drop(client)
+    empty_warehouse(client)
     client.close()
 
 

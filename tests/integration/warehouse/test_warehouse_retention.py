@@ -13,9 +13,10 @@ from expectations.proof import VerifyReport, verify
 from lake.manifest import all_manifests
 from lake.store import ObjectStore
 from orchestration.assets.marts import read_manifest
+from orchestration.embedded.testing import empty_warehouse
 from orchestration.retention import RetentionError, RetentionReport, run_retention
 from orchestration.settings import Settings
-from orchestration.warehouse import retired, schema
+from orchestration.warehouse import retired
 from orchestration.warehouse.dbt import MANIFEST_PATH, DbtError, prepare_manifest, run_dbt
 from orchestration.warehouse.raw import load_hours
 from orchestration.warehouse.restore import restore_hours
@@ -156,9 +157,7 @@ def test_a_time_that_is_still_to_come_is_listed_but_not_applied(
 
 def restated(client: Client, store: ObjectStore, stack: Settings, dropped: bool) -> list[tuple[Any, ...]]:
     """The searches after a late event, in a warehouse that had dropped the raw events of its day, or had not."""
-    for database in ("raw", "ops", "staging", "intermediate", "pocm"):
-        client.command(f"drop database if exists {database} sync")
-    schema.apply(client)
+    empty_warehouse(client)
     load(client, store, DELIVERIES)
     run_dbt(stack, ["run", *MARTS], window(*DELIVERIES))
     if dropped:

@@ -23,7 +23,13 @@ followed as (
         argMaxIf(channel, (changed_at, event_id), is_registration) over user_history as channel,
         groupArrayIf(
             (assumeNotNull(consent_purpose), assumeNotNull(is_consent_granted)), not is_registration
-        ) over user_history as consents
+        ) over user_history as consents,
+        arraySort(
+            arrayFilter(
+                purpose -> tupleElement(arrayLast(consent -> tupleElement(consent, 1) = purpose, consents), 2),
+                arrayDistinct(arrayMap(consent -> tupleElement(consent, 1), consents))
+            )
+        ) as granted_purposes
     from changes
     window user_history as (
         partition by tenant_id, user_key
@@ -32,62 +38,10 @@ followed as (
     )
 ),
 
--- Of changes at the same moment the last by event id holds.
-states as (
-    select
-        tenant_id,
-        user_key,
-        changed_at,
-        registered_at,
-        region,
-        city,
-        channel,
-        arraySort(
-            arrayFilter(
-                purpose -> tupleElement(arrayLast(consent -> tupleElement(consent, 1) = purpose, consents), 2),
-                arrayDistinct(arrayMap(consent -> tupleElement(consent, 1), consents))
-            )
-        ) as granted_purposes
-    from followed
-    order by
-        changed_at desc,
-        event_id desc
-    limit 1 by (tenant_id, user_key, changed_at)
-),
-
-compared as (
-    select
-        *,
-        toString((registered_at, region, city, channel, granted_purposes)) as attributes,
-        lagInFrame(attributes) over user_history as attributes_before
-    from states
-    window user_history as (
-        partition by tenant_id, user_key
-        order by changed_at
-        rows between unbounded preceding and current row
+{{
+    dim_history(
+        'followed',
+        ['tenant_id', 'user_key'],
+        ['registered_at', 'region', 'city', 'channel', 'granted_purposes'],
     )
-),
-
-versions as (
-    select *
-    from compared
-    where attributes != attributes_before
-)
-
-select
-    tenant_id,
-    user_key,
-    changed_at as valid_from,
-    registered_at,
-    region,
-    city,
-    channel,
-    granted_purposes,
-    leadInFrame(toNullable(changed_at)) over user_versions as valid_to,
-    toBool(valid_to is null) as is_current
-from versions
-window user_versions as (
-    partition by tenant_id, user_key
-    order by changed_at
-    rows between unbounded preceding and unbounded following
-)
+}}

@@ -3,21 +3,22 @@ create table metric_periods as
 with
 placed as (
     select
-        grain,
-        date_trunc(grain, moment) as period_start,
-        metric_samples.*
+        metric_samples.*,
+        struct_pack(
+            grain,
+            period_start := date_trunc(grain, moment),
+            tenant_id,
+            name,
+            type,
+            unit,
+            dimensions_text := coalesce(dimensions_text, '')
+        ) as series
     from metric_samples cross join (values ('minute'), ('hour'), ('day')) as grains (grain)
 ),
 
 measured as (
     select
-        grain,
-        period_start,
-        tenant_id,
-        name,
-        type,
-        unit,
-        coalesce(dimensions_text, '') as dimensions_text,
+        series,
         any_value(pairs) as pairs,
         count(*) as samples,
         sum(observations) as count,
@@ -35,13 +36,7 @@ measured as (
 
 weighed as (
     select
-        grain,
-        period_start,
-        tenant_id,
-        name,
-        type,
-        unit,
-        coalesce(dimensions_text, '') as dimensions_text,
+        series,
         observation,
         sum(number) as number
     from placed inner join metric_observations using (sample)
@@ -51,21 +46,15 @@ weighed as (
 stacked as (
     select
         *,
-        sum(number) over (series order by observation) as up_to,
-        sum(number) over series as observed
+        sum(number) over (all_of_series order by observation) as up_to,
+        sum(number) over all_of_series as observed
     from weighed
-    window series as (partition by grain, period_start, tenant_id, name, type, unit, dimensions_text)
+    window all_of_series as (partition by series)
 ),
 
 quantiles as (
     select
-        grain,
-        period_start,
-        tenant_id,
-        name,
-        type,
-        unit,
-        dimensions_text,
+        series,
         min(observation) filter (up_to >= ceil(cast(0.5 as double) * observed)) as p50,
         min(observation) filter (up_to >= ceil(cast(0.9 as double) * observed)) as p90,
         min(observation) filter (up_to >= ceil(cast(0.95 as double) * observed)) as p95,
@@ -76,13 +65,7 @@ quantiles as (
 
 bucket_sums as (
     select
-        grain,
-        period_start,
-        tenant_id,
-        name,
-        type,
-        unit,
-        coalesce(dimensions_text, '') as dimensions_text,
+        series,
         bound,
         sum(number) as number
     from placed inner join histogram_buckets using (sample)
@@ -100,13 +83,7 @@ buckets as (
 
 told as (
     select
-        grain,
-        period_start,
-        tenant_id,
-        name,
-        type,
-        unit,
-        coalesce(dimensions_text, '') as dimensions_text,
+        series,
         unnest(quantiles) as told
     from placed
     where type = 'summary'
@@ -133,14 +110,8 @@ summaries as (
 )
 
 select
-    measured.tenant_id,
-    measured.grain,
-    measured.period_start,
-    measured.name,
-    measured.type,
-    measured.unit,
+    unnest(measured.series),
     map_from_entries(list_transform(pairs, lambda p: {'k': p.word, 'v': p.said})) as dimensions,
-    measured.dimensions_text,
     samples,
     count,
     as_decimal(sum) as sum,
@@ -161,6 +132,6 @@ select
     coalesce(summary_lows, cast([] as decimal(38, 9)[])) as summary_lows,
     coalesce(summary_highs, cast([] as decimal(38, 9)[])) as summary_highs
 from measured
-left join quantiles using (grain, period_start, tenant_id, name, type, unit, dimensions_text)
-left join buckets using (grain, period_start, tenant_id, name, type, unit, dimensions_text)
-left join summaries using (grain, period_start, tenant_id, name, type, unit, dimensions_text);
+left join quantiles using (series)
+left join buckets using (series)
+left join summaries using (series);

@@ -30,49 +30,11 @@ followed as (
     )
 ),
 
--- Of changes at the same moment the last by event id holds.
-states as (
-    select *
-    from followed
-    order by
-        changed_at desc,
-        event_id desc
-    limit 1 by (tenant_id, device_id, changed_at)
-),
-
-compared as (
-    select
-        *,
-        toString((device_type, firmware_version, batch_id, product_id)) as attributes,
-        lagInFrame(attributes) over device_history as attributes_before
-    from states
-    window device_history as (
-        partition by tenant_id, device_id
-        order by changed_at
-        rows between unbounded preceding and current row
+{{
+    dim_history(
+        'followed',
+        ['tenant_id', 'device_id'],
+        ['device_type', 'firmware_version', 'batch_id', 'product_id'],
+        number='version_number',
     )
-),
-
-versions as (
-    select *
-    from compared
-    where attributes != attributes_before
-)
-
-select
-    tenant_id,
-    device_id,
-    changed_at as valid_from,
-    device_type,
-    firmware_version,
-    batch_id,
-    product_id,
-    toUInt32(row_number() over device_versions) as version_number,
-    leadInFrame(toNullable(changed_at)) over device_versions as valid_to,
-    toBool(valid_to is null) as is_current
-from versions
-window device_versions as (
-    partition by tenant_id, device_id
-    order by changed_at
-    rows between unbounded preceding and unbounded following
-)
+}}
