@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 from typing import Any
 
 from orchestration.embedded.testing import running_stack
 from tests.bench.inputs import one_file
-from tests.bench.measure import Run, in_own_process, median_of, summary
+from tests.bench.measure import Run, in_own_process, summary
 
 
 def loader_rate(folder: Path, events: int, rounds: int) -> dict[str, Any]:
@@ -34,8 +35,8 @@ def loader_rate(folder: Path, events: int, rounds: int) -> dict[str, Any]:
         "file": {"events": lines, "bytes": file.stat().st_size},
         "bare_chdb": summary(peer),
         "millrace": summary(own),
-        "ratio": round(median_of([o.rate / p.rate for o, p in zip(own, peer, strict=True)]), 3),
+        "ratio": round(statistics.median([o.rate / p.rate for o, p in zip(own, peer, strict=True)]), 3),
         "cpu_ratio": round(
-            median_of([p.cpu_seconds / o.cpu_seconds for o, p in zip(own, peer, strict=True)]), 3
+            statistics.median([p.cpu_seconds / o.cpu_seconds for o, p in zip(own, peer, strict=True)]), 3
         ),
     }

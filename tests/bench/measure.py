@@ -63,17 +63,12 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
 
 
-def median_of(values: Sequence[float]) -> float:
-    """Return the median."""
-    return statistics.median(values)
-
-
 def summary(runs: Sequence[Run]) -> dict[str, Any]:
     """Return the median rate, the highest peak and every run."""
     return {
         "events": runs[0].events,
-        "median_seconds": round(median_of([run.seconds for run in runs]), 3),
-        "median_rate": round(median_of([run.rate for run in runs])),
+        "median_seconds": round(statistics.median([run.seconds for run in runs]), 3),
+        "median_rate": round(statistics.median([run.rate for run in runs])),
         "peak_mib": round(max(run.peak_mib for run in runs)),
         "seconds": [round(run.seconds, 3) for run in runs],
         "cpu_seconds": [round(run.cpu_seconds, 3) for run in runs],

@@ -8,8 +8,8 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import Executor, ProcessPoolExecutor
 from datetime import timedelta
-from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
@@ -177,13 +177,14 @@ def _load(arguments: tuple[ObjectStore, Path]) -> tuple[str, bool]:
     return result.manifest.load_id, result.already_loaded
 
 
-def pool() -> Pool:
-    return multiprocessing.get_context("spawn").Pool(2)
+def pool() -> Executor:
+    """Two processes. A `multiprocessing.Pool` would end them by a signal, which processes of a test worker ignore."""
+    return ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
 
 
 def test_two_loads_of_one_file_at_once_commit_once(store: ObjectStore, mixed: Path) -> None:
     with pool() as processes:
-        results = processes.map(_load, [(bare(store), mixed)] * 4, chunksize=1)
+        results = list(processes.map(_load, [(bare(store), mixed)] * 4))
 
     assert sorted(already for _, already in results) == [False, True, True, True]
     manifest = next(all_manifests(store, "pocm"))
@@ -193,7 +194,7 @@ def test_two_loads_of_one_file_at_once_commit_once(store: ObjectStore, mixed: Pa
 def test_two_loads_of_different_files_at_once_both_commit(store: ObjectStore, tmp_path: Path) -> None:
     paths = [ndjson(tmp_path / f"{n}.ndjson", [viewed(n * 1000 + k) for k in range(200)]) for n in range(4)]
     with pool() as processes:
-        results = processes.map(_load, [(bare(store), path) for path in paths], chunksize=1)
+        results = list(processes.map(_load, [(bare(store), path) for path in paths]))
 
     assert {load_id for load_id, _ in results} == {m.load_id for m in all_manifests(store, "pocm")}
     assert sum(m.counts.accepted for m in all_manifests(store, "pocm")) == 800

@@ -125,3 +125,43 @@ def test_a_counter_goes_on_where_the_day_before_ended(world: Path) -> None:
     assert all(row["count"] == row["samples"] == 144 for row in second)
     assert any(row["resets"] for row in counters)
     assert not all(row["resets"] for row in second)
+
+
+def hourly(day: str, values: dict[int, float], dimensions: str = "") -> list[dict[str, Any]]:
+    """One sample an hour of a day in March 2026."""
+    return [sample(f"{day}T{h:02d}:30", value, dimensions_text=dimensions) for h, value in values.items()]
+
+
+def test_an_hour_is_judged_by_the_same_hours_of_the_weeks_before() -> None:
+    weeks = [hourly(day, {9: 10, 10: 12, 11: 11}) for day in ("02", "09", "16")]
+    (found,) = marts(*weeks[0], *weeks[1], *weeks[2], *hourly("23", {10: 30}))["insights"]
+    assert (found["baseline"], found["baseline_points"], found["rank"]) == ("weekly", 9, 1)
+    assert (found["observed"], found["expected"]) == ("30.000000000", "11.000000000")
+    # The deviations from 11 are 1 six times and 0 three times.
+    assert (found["spread"], found["score"]) == ("1.482600000", "12.815300000")
+    assert (found["aspect"], found["hour"]) == ("mean", "2026-03-23 10:00:00")
+
+
+def test_without_three_weeks_an_hour_is_judged_by_the_week_before_its_day() -> None:
+    usual = hourly("02", {h: 10 + h % 2 for h in range(24)})
+    (found,) = marts(*usual, *hourly("03", {0: 10, 1: -40}))["insights"]
+    assert (found["baseline"], found["baseline_points"], found["deviation"]) == (
+        "recent",
+        24,
+        "-51.000000000",
+    )
+    assert marts(*usual[1:], *hourly("03", {1: -40}))["insights"] == []
+
+
+def test_at_most_ten_series_of_a_day_are_insights_the_strongest_first() -> None:
+    told = [
+        row
+        for number in range(11)
+        for row in (
+            *hourly("02", {h: 10 + h % 2 for h in range(24)}, f"host={number:02d}"),
+            *hourly("03", {5: 100 + number}, f"host={number:02d}"),
+        )
+    ]
+    found = marts(*told)["insights"]
+    assert [row["rank"] for row in found] == list(range(1, 11))
+    assert [row["dimensions_text"] for row in found] == [f"host={number:02d}" for number in range(10, 0, -1)]
