@@ -108,13 +108,6 @@ def port_is_free(host: str, port: int) -> bool:
         return True
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port on which nothing listens now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-
-
 def listener_of(port: int) -> str | None:
     """Name the process that listens on a local port, such as `python (pid 4711)`, where the system tells."""
     inodes = set()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion.contract import source_names
 from orchestration.embedded import stack
-from orchestration.embedded.processes import free_port
 from orchestration.settings import Settings
 from orchestration.warehouse import schema
 
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 LAYERS = ("raw", "ops", "staging", "intermediate")
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens now, out of those that the system gives to no connection by itself."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def settings_for(folder: Path, **values: Any) -> Settings:

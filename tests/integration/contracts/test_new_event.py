@@ -47,6 +47,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The copy with the new contract, one valid and one broken event of it loaded and materialised."""
     with running_stack(tmp_path_factory.mktemp("stack")) as settings:
         project = Project(tmp_path_factory.mktemp("project"), settings.state_dir)
+        project.leave_out("bilten", "insights", "studyin")
         contract = project.root / "ingestion" / "contracts" / "pocm" / "WISHLIST_SHARED.v1.yaml"
         contract.write_text(CONTRACT)
         events = project.root / "wishlists.ndjson"
@@ -59,7 +60,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
             )
         )
         project.millrace("load", "pocm", str(events), "--received-at", "2026-03-02T10:30:00Z")
-        project.millrace("run", "--from", "2026-03-02T10:00", "--to", "2026-03-02T11:00")
+        hour = ("--from", "2026-03-02T10:00", "--to", "2026-03-02T11:00")
+        project.millrace("run", *hour, "--select", 'key:"raw/pocm" or group:"staging_pocm"')
         yield project
 
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from orchestration.embedded.processes import free_port
+from orchestration.embedded.testing import free_port
 from orchestration.settings import PROJECT_ROOT, Settings
 
 

@@ -12,7 +12,7 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 from clickhouse_connect.driver.exceptions import OperationalError as ConnectionLostError
 
-from orchestration.embedded.processes import free_port
+from orchestration.embedded.testing import free_port
 from orchestration.settings import PROJECT_ROOT
 
 ENDLESS = "select count() from numbers(1e15) where cityHash64(number) = 1"

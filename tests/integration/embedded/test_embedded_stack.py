@@ -12,7 +12,7 @@ import pytest
 
 from orchestration.embedded import processes, stack
 from orchestration.embedded.errors import StackError
-from orchestration.embedded.testing import running_stack, settings_for
+from orchestration.embedded.testing import free_port, running_stack, settings_for
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_later_commands_find_the_ports_in_the_state_folder(running):
 
 
 def test_another_port_for_a_running_component_is_refused(running):
-    other = running.model_copy(update={"clickhouse_port": processes.free_port()})
+    other = running.model_copy(update={"clickhouse_port": free_port()})
     with pytest.raises(StackError, match=f"running on port {running.clickhouse_port}.*millrace down"):
         stack.up(other, components=["clickhouse"])
 
