@@ -226,6 +226,7 @@ def build_dbt_assets(
                 raise _failure(error, invocation.target_path) from error
             if context.selected_asset_keys == context.assets_def.keys:
                 note_builds(client, source.name, cadence.name, place.window.start, place.window.end)
+        dbt_project.keep_parse(platform.settings, invocation.target_path)
         shutil.rmtree(invocation.target_path, ignore_errors=True)
 
     return models
@@ -344,6 +345,7 @@ def start_dbt(
     }
     if params.indirect_selection:
         env["DBT_INDIRECT_SELECTION"] = params.indirect_selection
+    dbt_project.reuse_parse(platform.settings, target)
     return DbtCliInvocation.run(
         args=[dbt_project.EXECUTABLE, "build", *params.selection_args],
         env=env,

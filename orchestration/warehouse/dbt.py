@@ -125,9 +125,7 @@ def run_dbt(
         DbtError: when dbt or one of its nodes fails; names the nodes.
     """
     target = target_dir or settings.state_dir / "dbt" / uuid4().hex[:12]
-    target.mkdir(parents=True, exist_ok=True)
-    parse = settings.state_dir / "dbt" / PARTIAL_PARSE_FILE
-    _reuse_parse(parse, target)
+    reuse_parse(settings, target)
     window = {name: value for name, value in (variables or {}).items() if name in WINDOW_VARIABLES}
     others = {name: value for name, value in (variables or {}).items() if name not in WINDOW_VARIABLES}
     env = environment(settings, window)
@@ -136,7 +134,7 @@ def run_dbt(
     if log_comment is not None:
         env["MILLRACE_LOG_COMMENT"] = json.dumps(log_comment, sort_keys=True)
     done = _dbt(env, target, [*args, *(["--vars", json.dumps(others)] if others else [])])
-    _keep_parse(parse, target)
+    keep_parse(settings, target)
     path = target / "run_results.json"
     written = json.loads(path.read_text()) if path.exists() else {"results": [], "elapsed_time": 0.0}
     failed = [result for result in written["results"] if result["status"] in FAILED]
@@ -148,25 +146,30 @@ def run_dbt(
     return DbtResult(tuple(written["results"]), float(written["elapsed_time"]))
 
 
-def _reuse_parse(parse: Path, target: Path) -> None:
-    """Start from the project as it was parsed for this warehouse, else as `prepare_manifest` parsed it.
+def reuse_parse(settings: Settings, target: Path) -> None:
+    """Let dbt start in `target` from the project as parsed for this warehouse, else as `prepare_manifest` parsed it.
 
     dbt itself checks whether that still holds; for another warehouse than it was parsed for it parses everything again.
     """
+    target.mkdir(parents=True, exist_ok=True)
     own = target / PARTIAL_PARSE_FILE
-    for parsed in (parse, MANIFEST_PATH.parent / PARTIAL_PARSE_FILE):
+    for parsed in (_kept_parse(settings), MANIFEST_PATH.parent / PARTIAL_PARSE_FILE):
         if parsed.exists() and not own.exists():
             shutil.copy2(parsed, own)
 
 
-def _keep_parse(parse: Path, target: Path) -> None:
-    """Keep what dbt parsed anew for the next run."""
-    own = target / PARTIAL_PARSE_FILE
-    if own.exists() and not (parse.exists() and parse.stat().st_mtime_ns == own.stat().st_mtime_ns):
-        parse.parent.mkdir(parents=True, exist_ok=True)
-        kept = parse.with_name(f"{uuid4().hex}.tmp")
-        shutil.copy2(own, kept)
-        kept.replace(parse)
+def keep_parse(settings: Settings, target: Path) -> None:
+    """Keep what dbt parsed anew in `target` for the next run."""
+    own, kept = target / PARTIAL_PARSE_FILE, _kept_parse(settings)
+    if own.exists() and not (kept.exists() and kept.stat().st_mtime_ns == own.stat().st_mtime_ns):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        whole = kept.with_name(f"{uuid4().hex}.tmp")
+        shutil.copy2(own, whole)
+        whole.replace(kept)
+
+
+def _kept_parse(settings: Settings) -> Path:
+    return settings.state_dir / "dbt" / PARTIAL_PARSE_FILE
 
 
 def _dbt(env: Mapping[str, str], target: Path, args: Sequence[str]) -> subprocess.CompletedProcess[str]:
