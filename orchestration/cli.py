@@ -18,13 +18,11 @@ import typer
 
 from orchestration import settings as settings_module
 from orchestration.console import (
-    RUN_LOG,
     WrongUseError,
     answer,
     answer_json,
     answer_table,
     counts_line,
-    engine_output_in,
     fail,
     moment,
     progress_bar,
@@ -393,8 +391,7 @@ def run(
     period = window(start, end) or received_window(store)
     _prepare_warehouse(settings)
     say(f"received {period[0]:%Y-%m-%d %H:%M} to {period[1]:%Y-%m-%d %H:%M} UTC")
-    with engine_output_in(settings.state_dir / "logs" / RUN_LOG):
-        report = materialize_window(settings, *period, select=select, progress=show_progress)
+    report = materialize_window(settings, *period, select=select, progress=show_progress)
     if json_output:
         answer_json(
             {

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from orchestration.run import Progress as RunProgress
 
 ERRORS = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-RUN_LOG = "run.log"
-"""Where a run from the command line leaves what dbt prints."""
 WIDE = 220
 """Columns of a table that does not go to a terminal."""
 
@@ -115,11 +112,3 @@ def show_progress(event: RunProgress) -> None:
     """Tell what happens in a run; checks that pass are only counted at its end."""
     if event.kind != "check_passed":
         say(f"  {event.kind.replace('_', ' ')}: {event.subject} {event.message}".rstrip())
-
-
-@contextmanager
-def engine_output_in(path: Path) -> Iterator[None]:
-    """Send what dbt prints into a log, so that the answer holds the answer alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as log, redirect_stdout(log):
-        yield

@@ -18,11 +18,9 @@ from lake.manifest import Counts
 from lake.store import ObjectStore
 from orchestration.connections import object_store, warehouse
 from orchestration.console import (
-    RUN_LOG,
     answer,
     answer_table,
     counts_line,
-    engine_output_in,
     fail,
     progress_bar,
     say,
@@ -83,11 +81,7 @@ def run_demo(settings: Settings, scale: float = 1.0) -> None:
         hours += [hour.received_hour for result in results for hour in result.manifest.hours]
     with _step("prepare tables and dbt models"):
         prepare(settings)
-    log = settings.state_dir / "logs" / RUN_LOG
-    with (
-        _step("materialise raw, staging, facts and KPIs through Dagster; run the gates and the proof"),
-        engine_output_in(log),
-    ):
+    with _step("materialise raw, staging, facts and KPIs through Dagster; run the gates and the proof"):
         report = materialize_window(settings, *_whole_days(hours), progress=show_progress)
     if not report.success:
         fail("; ".join(report.failures) or "the run failed: see the Dagster UI", 1)

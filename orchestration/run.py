@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import time
 import uuid
 import warnings
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 LOCATION = "millrace"
 PROCESS_TAG = "millrace/process"
+RUN_LOG = "run.log"
+"""Where a run from the command line leaves what dbt prints."""
 
 
 class SelectionError(Exception):
@@ -169,7 +171,7 @@ def materialize_window(
                         notes.append(_waiting(source, cadence, periods, missing))
                         tell(Progress(job.name, "waiting", source, notes[-1]))
                     else:
-                        done.append(_execute(job, instance, periods.keys(cadence), tell))
+                        done.append(_execute(settings, job, instance, periods.keys(cadence), tell))
             reports += done
     return RunReport(window, tuple(reports), tuple(notes))
 
@@ -306,6 +308,7 @@ def apply_retention(settings: Settings, source: str, as_of: datetime | None = No
     with _instance(settings) as instance:
         bury_dead_runs(instance)
         return _execute(
+            settings,
             definitions.resolve_job_def(job_name(source, RETENTION)),
             instance,
             None,
@@ -314,7 +317,16 @@ def apply_retention(settings: Settings, source: str, as_of: datetime | None = No
         )
 
 
+@contextmanager
+def _engine_output_in(path: Path) -> Iterator[None]:
+    """Send what dbt prints into a log: standard output is the caller's, who may print JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as log, redirect_stdout(log):
+        yield
+
+
 def _execute(
+    settings: Settings,
     job: dg.JobDefinition,
     instance: dg.DagsterInstance,
     key_range: KeyRange | None,
@@ -327,8 +339,7 @@ def _execute(
     instance.add_event_listener(run_id, teller)
     span = f"{key_range.start} to {key_range.end}" if key_range else ""
     progress(Progress(job.name, "started", job.name, span))
-    # What steps print belongs to Dagster's compute logs; standard output is the caller's, who may print JSON.
-    with redirect_stdout(sys.stderr), warnings.catch_warnings():
+    with _engine_output_in(settings.state_dir / "logs" / RUN_LOG), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = job.execute_in_process(
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **(config or {})},
@@ -363,14 +374,9 @@ class _Teller:
     def __init__(self, job: str, progress: ProgressCallback) -> None:
         self.job = job
         self.progress = progress
-        self.stdout = sys.stdout
         self.materialised: set[str] = set()
         self.failed_steps: dict[str, str] = {}
         self.checks_passed = 0
-
-    def _tell(self, progress: Progress) -> None:
-        with redirect_stdout(self.stdout):
-            self.progress(progress)
 
     def __call__(self, entry: dg.EventLogEntry) -> None:
         event = entry.dagster_event
@@ -380,15 +386,15 @@ class _Teller:
             name = event.asset_key.to_user_string()
             if name not in self.materialised:
                 self.materialised.add(name)
-                self._tell(Progress(self.job, "materialised", name))
+                self.progress(Progress(self.job, "materialised", name))
         elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             self.checks_passed += check.passed
             is_warning = check.severity is dg.AssetCheckSeverity.WARN
             kind = "check_passed" if check.passed else "check_warned" if is_warning else "check_failed"
             subject = f"{check.asset_key.to_user_string()}: {check.check_name}"
-            self._tell(Progress(self.job, kind, subject, check.description or ""))
+            self.progress(Progress(self.job, kind, subject, check.description or ""))
         elif event.event_type is dg.DagsterEventType.STEP_FAILURE and event.step_key is not None:
             message = step_error(event)
             self.failed_steps[event.step_key] = message
-            self._tell(Progress(self.job, "step_failed", event.step_key, message))
+            self.progress(Progress(self.job, "step_failed", event.step_key, message))
