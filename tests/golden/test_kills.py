@@ -22,7 +22,7 @@ from orchestration.warehouse.dbt import PROJECT_DIR, environment
 
 pytestmark = pytest.mark.stack
 
-DAYS = Days("pocm", 2, 0.15, 20260302, date(2026, 2, 28))
+DAYS = Days("pocm", 3, 0.15, 20260302, date(2026, 2, 28))
 
 
 @pytest.fixture(scope="module")
