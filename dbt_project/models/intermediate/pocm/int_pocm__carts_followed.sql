@@ -11,117 +11,32 @@
 }}
 
 with
-carts as (
-    select * from {{ ref('stg_pocm__carts') }}
-    where {{ is_linked_event() }}
-),
-
-cart_items as (
-    select * from {{ ref('stg_pocm__cart_items') }}
-    where {{ is_linked_event() }}
-),
-
-checkouts as (
-    select * from {{ ref('stg_pocm__checkouts') }}
-    where {{ is_linked_event() }}
-),
-
-orders as (
-    select
-        placed.tenant_id,
-        placed.occurred_at,
-        placed.event_id,
-        placed.currency,
-        assumeNotNull(placed.cart_id) as cart_id
-    from {{ ref('stg_pocm__orders') }} as placed
-    where
-        {{ is_linked_event() }}
-        and placed.cart_id is not null
-),
-
-created as (
-    select
-        tenant_id,
-        cart_id,
-        min(occurred_at) as created_at,
-        argMin(session_id, (occurred_at, event_id)) as session_id,
-        argMin(user_key, (occurred_at, event_id)) as user_key
-    from carts
-    group by
-        tenant_id,
-        cart_id
-),
-
-namings as (
-    select
-        tenant_id,
-        cart_id,
-        occurred_at,
-        event_id,
-        assumeNotNull(currency) as named_currency
-    from carts
-    where currency is not null
-    union all
-    select
-        tenant_id,
-        cart_id,
-        occurred_at,
-        event_id,
-        currency as named_currency
-    from cart_items
-    union all
-    select
-        tenant_id,
-        cart_id,
-        occurred_at,
-        event_id,
-        currency as named_currency
-    from checkouts
-    union all
-    select
-        tenant_id,
-        cart_id,
-        occurred_at,
-        event_id,
-        currency as named_currency
-    from orders
-),
-
-currencies as (
-    select
-        tenant_id,
-        cart_id,
-        argMin(named_currency, (occurred_at, event_id)) as currency
-    from namings
-    group by
-        tenant_id,
-        cart_id
-),
-
-placements as (
-    select
-        tenant_id,
-        cart_id,
-        arraySort(groupArray(occurred_at)) as ordered
-    from orders
-    group by
-        tenant_id,
-        cart_id
+cart_events as (
+    select * from {{ ref('int_pocm__cart_events_unioned') }}
+    where {{ is_linked('occurred_date') }}
 ),
 
 followed as (
     select
-        -- A column that three joined relations share is named with its relation by ClickHouse, unless it has an alias.
-        created.tenant_id as tenant_id,  -- noqa: AL09
-        created.cart_id as cart_id,  -- noqa: AL09
-        created.created_at,
-        created.session_id,
-        created.user_key,
-        currencies.currency as named_currency,
-        placements.ordered
-    from created
-    left join currencies on created.tenant_id = currencies.tenant_id and created.cart_id = currencies.cart_id
-    left join placements on created.tenant_id = placements.tenant_id and created.cart_id = placements.cart_id
+        tenant_id,
+        cart_id,
+        minIf(toNullable(occurred_at), event_type = 'CART_CREATED') as first_created_at,
+        argMinIf(session_id, (occurred_at, event_id), event_type = 'CART_CREATED') as session_id,
+        argMinIf(user_key, (occurred_at, event_id), event_type = 'CART_CREATED') as user_key,
+        argMinIf(currency, (occurred_at, event_id), currency is not null) as named_currency,
+        arraySort(groupArrayIf(occurred_at, event_type = 'ORDER_PLACED')) as ordered
+    from cart_events
+    group by
+        tenant_id,
+        cart_id
+),
+
+created as (
+    select
+        *,
+        assumeNotNull(first_created_at) as created_at
+    from followed
+    where first_created_at is not null
 )
 
 select
@@ -131,7 +46,7 @@ select
     session_id,
     user_key,
     toDate(created_at) as created_date,
-    if(named_currency = '', 'XXX', named_currency) as currency,
+    coalesce(named_currency, 'XXX') as currency,
     arrayFirstOrNull(moment -> moment >= created_at, ordered) as ordered_at,
     toBool(
         not arrayExists(
@@ -139,4 +54,4 @@ select
             ordered
         )
     ) as is_abandoned
-from followed
+from created

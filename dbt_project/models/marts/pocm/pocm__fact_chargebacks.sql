@@ -16,8 +16,8 @@ chargebacks as (
 ),
 
 payments as (
-    select * from {{ ref('stg_pocm__payments') }}
-    where {{ is_linked_event() }}
+    select * from {{ ref('pocm__fact_payments') }}
+    where {{ is_linked('payment_date') }}
 ),
 
 captures as (

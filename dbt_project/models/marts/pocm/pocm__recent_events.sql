@@ -6,6 +6,11 @@
     )
 }}
 
+{%- set columns = [
+    'tenant_id', 'event_type', 'event_id', 'occurred_at', 'received_at', 'user_key', 'session_id', 'device_id', 'order_id',
+    'trace_id', 'load_id', 'row_number',
+] -%}
+
 with
 counts as (
     select
@@ -18,15 +23,17 @@ counts as (
         day
 ),
 
--- The newest days that hold a thousand events of a type; nothing older is read.
+-- The newest days that hold a thousand events of a type, and how many of each are wanted.
 newest_days as (
     select
         event_type,
-        day
+        day,
+        least(events_of_day, 1000 - newer_events) as wanted
     from (
         select
             event_type,
             day,
+            events_of_day,
             sum(events_of_day) over (
                 partition by event_type
                 order by day desc
@@ -37,35 +44,82 @@ newest_days as (
     where newer_events < 1000
 ),
 
+{%- if rebuilds_touched_dates() %}
+
+kept as (
+    select
+        *,
+        toDate(occurred_at) as day
+    from {{ this }}
+    where toDate(occurred_at) not in ({{ touched_dates('pocm') }})
+),
+
+-- What the table holds of a day that nothing touches need not be read again.
+days_to_read as (
+    select
+        newest_days.event_type,
+        newest_days.day
+    from newest_days
+    left join (
+        select
+            kept.event_type,
+            kept.day,
+            count() as events
+        from kept
+        group by
+            kept.event_type,
+            kept.day
+    ) as kept_days
+        on newest_days.event_type = kept_days.event_type and newest_days.day = kept_days.day
+    where newest_days.wanted > kept_days.events
+),
+{%- else %}
+
+days_to_read as (
+    select
+        event_type,
+        day
+    from newest_days
+),
+{%- endif %}
+
 events as (
     select *
     from {{ ref('stg_pocm__events') }}
     where
         (event_type, occurred_date) in (
             select
-                newest_days.event_type,
-                newest_days.day
-            from newest_days
+                days_to_read.event_type,
+                days_to_read.day
+            from days_to_read
         )
         and received_hour in (
-            {{ received_hours_of('select day from newest_days') }}
+            {{ received_hours_of('select day from days_to_read') }}
         )
+),
+
+candidates as (
+    select
+        {{ columns | join(',\n        ') }}
+    from events
+    {%- if rebuilds_touched_dates() %}
+    union all
+    select
+        {{ columns | join(',\n        ') }}
+    from kept
+    where
+        (event_type, day) not in (
+            select
+                days_to_read.event_type,
+                days_to_read.day
+            from days_to_read
+        )
+    {%- endif %}
 )
 
 select
-    tenant_id,
-    event_type,
-    event_id,
-    occurred_at,
-    received_at,
-    user_key,
-    session_id,
-    device_id,
-    order_id,
-    trace_id,
-    load_id,
-    row_number
-from events
+    {{ columns | join(',\n    ') }}
+from candidates
 order by
     occurred_at desc,
     event_id desc

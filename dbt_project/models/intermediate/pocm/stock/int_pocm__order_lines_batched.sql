@@ -19,20 +19,25 @@ lines as (
 ),
 
 shipments as (
-    select * from {{ ref('stg_pocm__stock_shipments') }}
-    where {{ is_linked_event() }}
+    select
+        *,
+        assumeNotNull(order_id) as shipped_order_id
+    from {{ ref('pocm__fact_stock_movements') }}
+    where
+        {{ is_linked('movement_date') }}
+        and movement_type = 'shipped'
 ),
 
 shipped as (
     select
         tenant_id,
-        order_id,
+        shipped_order_id as order_id,
         product_id,
-        toNullable(argMin(batch_id, (occurred_at, event_id))) as batch_id
+        toNullable(argMin(batch_id, (moved_at, event_id))) as batch_id
     from shipments
     group by
         tenant_id,
-        order_id,
+        shipped_order_id,
         product_id
 )
 

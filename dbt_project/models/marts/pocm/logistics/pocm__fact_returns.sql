@@ -26,16 +26,18 @@ orders as (
 ),
 
 shipments as (
-    select * from {{ ref('stg_pocm__shipments') }}
-    where {{ is_linked_event() }}
+    select * from {{ ref('int_pocm__shipment_events_unioned') }}
+    where
+        {{ is_linked('occurred_date') }}
+        and event_type = 'SHIPMENT_CREATED'
 ),
 
 destinations as (
     select
         tenant_id,
         order_id,
-        toNullable(argMin(region, (occurred_at, event_id))) as region,
-        toNullable(argMin(city, (occurred_at, event_id))) as city
+        argMin(region, (occurred_at, event_id)) as region,
+        argMin(city, (occurred_at, event_id)) as city
     from shipments
     group by
         tenant_id,

@@ -12,7 +12,7 @@
 with
 events as (
     select * from {{ ref('int_pocm__shipment_events_unioned') }}
-    where {{ is_linked_event() }}
+    where {{ is_linked('occurred_date') }}
 ),
 
 orders as (
