@@ -24,7 +24,7 @@ GRAINS: Final[Mapping[str, Kept]] = {
 }
 RAW: Final = "raw_events"
 REPLACED: Final = "partition_replace"
-REBUILT: Final = frozenset({"view", "table", "ephemeral", "materialized_view"})
+REBUILT: Final = frozenset({"view", "exchanged_table", "table", "ephemeral", "materialized_view"})
 VALID: Final = f"{', '.join(GRAINS)}, {STATE}, {{keeps: {RAW}, by: <column>}}"
 
 Node = Mapping[str, Any]

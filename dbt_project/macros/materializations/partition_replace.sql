@@ -13,35 +13,17 @@
     {%- do correlations_named(source_of_model(model), config.get('touched_by', []) + config.get('linked_by', [])) -%}
 
     {{ run_hooks(pre_hooks) }}
-    {%- if existing is not none and existing.type != 'table' -%}
-        {%- do adapter.drop_relation(existing) -%}
-        {%- set existing = none -%}
-    {%- endif -%}
+    {%- set existing = existing_table(existing) -%}
     {%- if rebuilds_touched_dates() -%}
         {%- do replace_touched_partitions(target_relation, sql) -%}
     {%- else -%}
+        {%- do refuse_to_forget(existing) -%}
         {%- do exchange_whole_table(target_relation, existing, sql) -%}
     {%- endif -%}
     {{ run_hooks(post_hooks) }}
 
     {{ return({'relations': [target_relation]}) }}
 {%- endmaterialization -%}
-
-{%- macro exchange_whole_table(target_relation, existing, sql) -%}
-    {%- set staged = working_relation('staged') -%}
-    {%- do refuse_to_forget(existing) -%}
-    {%- do run_query('drop table if exists ' ~ staged ~ ' sync') -%}
-    {%- do run_query(create_partitioned_table(staged, sql)) -%}
-    {%- call statement('main') -%}
-        {{ insert_by_name(staged, sql) }}
-    {%- endcall -%}
-    {%- if existing is none -%}
-        {%- do run_query('rename table ' ~ staged ~ ' to ' ~ target_relation) -%}
-    {%- else -%}
-        {%- do run_query('exchange tables ' ~ staged ~ ' and ' ~ target_relation) -%}
-        {%- do run_query('drop table ' ~ staged ~ ' sync') -%}
-    {%- endif -%}
-{%- endmacro -%}
 
 {%- macro replace_touched_partitions(target_relation, sql) -%}
     {%- set touched = working_relation('touched') -%}
@@ -117,19 +99,6 @@
     ) as restated using ({{ keys }})
 {%- endmacro -%}
 
-{%- macro create_partitioned_table(relation, sql) -%}
-    {%- do assert_contract(sql) -%}
-    create table {{ relation }} (
-        {%- for column in model.columns.values() %}
-        {{ column.name }} {{ column.data_type }} comment '{{ column.description | trim | replace("\\", "\\\\") | replace("'", "\\'") }}'{{ ',' if not loop.last }}
-        {%- endfor %}
-    )
-    engine = MergeTree
-    partition by {{ partition_of('toDate(' ~ config.require('date_column') ~ ')') }}
-    order by ({{ config.require('order_by') | join(', ') }})
-    comment '{{ model.description | trim | replace("\\", "\\\\") | replace("'", "\\'") }}'
-{%- endmacro -%}
-
 {#- The partition that a date belongs to, as a value or as ClickHouse's id of it. -#}
 {%- macro partition_of(date, as_id=false) -%}
     {%- set partition = config.get('partition', 'day') -%}
@@ -139,48 +108,4 @@
         {%- set start = 'toMonday(' ~ date ~ ')' if partition == 'week' else date -%}
         {{ 'toYYYYMMDD(' ~ start ~ ')' if as_id else start }}
     {%- endif -%}
-{%- endmacro -%}
-
-{%- macro insert_by_name(relation, sql) -%}
-    {%- set columns = model.columns.values() | map(attribute='name') | join(', ') -%}
-    {%- set log_comment = env_var('MILLRACE_LOG_COMMENT', '') -%}
-    insert into {{ relation }} ({{ columns }})
-    select {{ columns }}
-    from ({{ sql }})
-    settings
-        insert_deduplicate = 0,
-        max_partitions_per_insert_block = 0
-        {%- if log_comment %},
-        log_comment = '{{ log_comment | replace("\\", "\\\\") | replace("'", "\\'") }}'
-        {%- endif -%}
-{%- endmacro -%}
-
-{#- Refuses SQL whose columns are not the contract's, and a table that was built under another contract. Describing a
-    query does not run it, which the adapter's own comparison does. -#}
-{%- macro assert_contract(sql, relation=none) -%}
-    {%- if not config.get('contract').enforced -%}
-        {{ exceptions.raise_compiler_error(model.name ~ ': partition_replace needs an enforced contract') }}
-    {%- endif -%}
-    {%- set wanted = [] -%}
-    {%- for column in model.columns.values() -%}
-        {%- do wanted.append(column.name ~ ' ' ~ column.data_type) -%}
-    {%- endfor -%}
-    {%- set selected = described('(' ~ sql ~ ')') -%}
-    {%- if selected | sort != wanted | sort -%}
-        {{ exceptions.raise_compiler_error(model.name ~ ' breaks its contract. Only in the SQL: ' ~ (selected | reject('in', wanted) | join(', ') or 'nothing') ~ '. Only in the contract: ' ~ (wanted | reject('in', selected) | join(', ') or 'nothing')) }}
-    {%- endif -%}
-    {%- if relation is not none -%}
-        {%- set held = described(relation) -%}
-        {%- if held != wanted -%}
-            {{ exceptions.raise_compiler_error(relation ~ ' was built under another contract: build it once with --full-refresh. Only in the table: ' ~ (held | reject('in', wanted) | join(', ') or 'nothing') ~ '. Only in the contract: ' ~ (wanted | reject('in', held) | join(', ') or 'nothing, but the order differs')) }}
-        {%- endif -%}
-    {%- endif -%}
-{%- endmacro -%}
-
-{%- macro described(relation) -%}
-    {%- set columns = [] -%}
-    {%- for row in run_query('describe table ' ~ relation).rows -%}
-        {%- do columns.append(row[0] ~ ' ' ~ row[1]) -%}
-    {%- endfor -%}
-    {{ return(columns) }}
 {%- endmacro -%}

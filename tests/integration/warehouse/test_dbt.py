@@ -192,15 +192,28 @@ def test_what_a_killed_run_left_does_not_disturb_the_next(
     assert rows(warehouse, "select event_id from pocm.fact_searches order by all") == [("e1",), ("e2",)]
 
 
+def order(day: int, event_type: str, occurred_at: str, **fields: Any) -> Event:
+    """An event of the one order of a day."""
+    order_id = f"order-of-{day}"
+    payload = {"order_id": order_id, "amount": 1, "currency": "EUR", **fields}
+    return Event(f"{order_id}-{event_type}", occurred_at, event_type, payload, order_id=order_id)
+
+
 def test_a_run_does_not_read_the_history(warehouse: Client, store: ObjectStore, stack: Settings) -> None:
+    """Not even that of the orders which the touched day refunds: what spans dates is kept by its date."""
     history = {
         f"2026-11-{day:02d} {hour:02d}:30": [
-            search(f"h{day}-{hour}-{n}", f"2026-11-{day:02d} {hour:02d}:{n % 30:02d}") for n in range(40)
+            *(search(f"h{day}-{hour}-{n}", f"2026-11-{day:02d} {hour:02d}:{n % 30:02d}") for n in range(40)),
+            *([order(day, "ORDER_PLACED", f"2026-11-{day:02d} 08:00", items=[])] if hour == 8 else []),
         ]
         for day in range(1, 15)
         for hour in (8, 16)
     }
-    load(warehouse, store, history)
+    refunded = [
+        order(day, "REFUND_ISSUED", "2026-11-16 07:00", refund_id="r", payment_id="p", reason="damaged")
+        for day in range(1, 15)
+    ]
+    load(warehouse, store, history | {"2026-11-16 07:30": refunded})
     run_dbt(stack, COMMERCE)
     load(warehouse, store, {"2026-11-16 10:05": [search("new", "2026-11-16 10:00")]})
     comment = {"run_id": "cost"}

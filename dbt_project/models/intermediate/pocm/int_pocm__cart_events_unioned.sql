@@ -27,6 +27,14 @@ events as (
 )
 
 select
-    * replace (assumeNotNull(cart_id) as cart_id)
+    tenant_id,
+    event_id,
+    event_type,
+    occurred_at,
+    occurred_date,
+    session_id,
+    user_key,
+    currency,
+    assumeNotNull(cart_id) as cart_id
 from events
 where cart_id is not null

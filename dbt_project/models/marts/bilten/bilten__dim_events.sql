@@ -1,7 +1,7 @@
 {%- set keys = ['tenant_id', 'ticketed_event_id'] -%}
 {{
     config(
-        materialized='table',
+        materialized='exchanged_table',
         order_by=['tenant_id', 'ticketed_event_id', 'valid_from'],
         tags=['hourly'],
     )

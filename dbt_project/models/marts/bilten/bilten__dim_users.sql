@@ -1,7 +1,7 @@
 {%- set keys = ['tenant_id', 'user_key'] -%}
 {{
     config(
-        materialized='table',
+        materialized='exchanged_table',
         order_by=['tenant_id', 'user_key', 'valid_from'],
         tags=['hourly'],
     )

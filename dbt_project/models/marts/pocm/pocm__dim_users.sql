@@ -1,6 +1,6 @@
 {{
     config(
-        materialized='table',
+        materialized='exchanged_table',
         order_by=['tenant_id', 'user_key', 'valid_from'],
         tags=['hourly'],
     )

@@ -1,6 +1,6 @@
 {{
     config(
-        materialized='table',
+        materialized='exchanged_table',
         order_by=['event_type', 'occurred_at', 'event_id'],
         tags=['hourly'],
     )
@@ -44,44 +44,34 @@ newest_days as (
     where newer_events < 1000
 ),
 
-{%- if rebuilds_touched_dates() %}
-
+-- What the table holds already of days that nothing touches.
 kept as (
     select
         *,
         toDate(occurred_at) as day
-    from {{ this }}
-    where toDate(occurred_at) not in ({{ touched_dates('pocm') }})
+    from {{ this if rebuilds_touched_dates() else ref('stg_pocm__events') }}
+    where {{ 'toDate(occurred_at) not in (' ~ touched_dates('pocm') ~ ')' if rebuilds_touched_dates() else 'false' }}
 ),
 
--- What the table holds of a day that nothing touches need not be read again.
+kept_days as (
+    select
+        event_type,
+        day,
+        count() as events
+    from kept
+    group by
+        event_type,
+        day
+),
+
 days_to_read as (
     select
         newest_days.event_type,
         newest_days.day
     from newest_days
-    left join (
-        select
-            kept.event_type,
-            kept.day,
-            count() as events
-        from kept
-        group by
-            kept.event_type,
-            kept.day
-    ) as kept_days
-        on newest_days.event_type = kept_days.event_type and newest_days.day = kept_days.day
+    left join kept_days on newest_days.event_type = kept_days.event_type and newest_days.day = kept_days.day
     where newest_days.wanted > kept_days.events
 ),
-{%- else %}
-
-days_to_read as (
-    select
-        event_type,
-        day
-    from newest_days
-),
-{%- endif %}
 
 events as (
     select *
@@ -102,7 +92,6 @@ candidates as (
     select
         {{ columns | join(',\n        ') }}
     from events
-    {%- if rebuilds_touched_dates() %}
     union all
     select
         {{ columns | join(',\n        ') }}
@@ -114,7 +103,6 @@ candidates as (
                 days_to_read.day
             from days_to_read
         )
-    {%- endif %}
 )
 
 select

@@ -1,7 +1,6 @@
 {{
     config(
-        materialized='table',
-        order_by=['tenant_id', 'batch_id'],
+        materialized='view',
         tags=['hourly'],
     )
 }}
