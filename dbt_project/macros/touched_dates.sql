@@ -71,10 +71,10 @@
     {%- endif -%}
 {%- endmacro -%}
 
-{#- True for the touched dates and for all dates that share a key of `linked_by` with them. -#}
-{%- macro is_linked(column) -%}
+{#- True for the touched dates and for all dates that share a key of `linked_by`, or of those named in `via`, with them. -#}
+{%- macro is_linked(column, via=none) -%}
     {%- if rebuilds_touched_dates() -%}
-        {{ column }} in (select occurred_date from {{ working_relation('touched') }})
+        {{ column }} in (select occurred_date from {{ working_relation('touched') }} where {{ linked_via(via) }})
     {%- else -%}
         true
     {%- endif -%}
@@ -84,20 +84,26 @@
     hours hold all their event types in one granule, where the primary key alone skips nothing. -#}
 {%- macro is_touched_event() -%}
     {{ is_touched('occurred_date') }}
-    {{- received_with('is_touched') }}
+    {{- received_with('is_touched') if rebuilds_touched_dates() }}
 {%- endmacro -%}
 
-{%- macro is_linked_event() -%}
-    {{ is_linked('occurred_date') }}
-    {{- received_with('true') }}
+{%- macro is_linked_event(via=none) -%}
+    {{ is_linked('occurred_date', via) }}
+    {{- received_with(linked_via(via)) if rebuilds_touched_dates() }}
 {%- endmacro -%}
 
-{%- macro received_with(condition) -%}
-    {%- if rebuilds_touched_dates() %}
+{%- macro linked_via(names) -%}
+    {%- if names is none -%}
+        true
+    {%- else -%}
+        is_touched or hasAny(vias, [{{ correlations_named(source_of_model(model), names) }}])
+    {%- endif -%}
+{%- endmacro -%}
+
+{%- macro received_with(condition) %}
         and received_hour in (
             {{ received_hours_of('select occurred_date from ' ~ working_relation('touched') ~ ' where ' ~ condition) }}
         )
-    {%- endif -%}
 {%- endmacro -%}
 
 {#- The received hours that hold events of some occurred dates. -#}
@@ -123,7 +129,7 @@
     {%- endif -%}
 {%- endmacro -%}
 
-{#- The dates a model replaces (is_touched) and those it reads besides. -#}
+{#- The dates a model replaces (is_touched) and those it reads besides, with the correlations that tie them. -#}
 {%- macro touched_and_linked_dates() -%}
     {%- set source_name = source_of_model(model) -%}
     {%- set touched_query = config.get('touched_query', none) -%}
@@ -136,17 +142,20 @@
 
     select
         occurred_date,
-        max(is_touched) as is_touched
+        max(is_touched) as is_touched,
+        groupUniqArray(via) as vias
     from (
         select
             occurred_date,
-            true as is_touched
+            true as is_touched,
+            'self' as via
         from touched
         {%- if linked_by %}
         union all
         select
             links.linked_date as occurred_date,
-            false as is_touched
+            false as is_touched,
+            toString(links.via) as via
         from raw.linked_dates as links
         where
             links.source = '{{ source_name }}'

@@ -16,18 +16,18 @@ recommendations as (
         *,
         coalesce(campaign, 'none') as named_campaign
     from {{ ref('stg_pocm__recommendations') }}
-    where {{ is_linked_event() }}
+    where {{ is_linked_event(['recommendation']) }}
 ),
 
 promotions as (
     select * from {{ ref('stg_pocm__promotions') }}
-    where {{ is_linked_event() }}
+    where {{ is_linked_event(['session']) }}
 ),
 
 placements as (
     select * from {{ ref('stg_pocm__orders') }}
     where
-        {{ is_linked_event() }}
+        {{ is_linked_event(['session']) }}
         and promotion_code is not null
         and session_id is not null
 ),
@@ -38,8 +38,15 @@ orders as (
 ),
 
 attributions as (
-    select * from {{ ref('stg_pocm__affiliate_attributions') }}
-    where {{ is_linked_event() }}
+    select
+        *,
+        assumeNotNull(affiliate_id) as credited_affiliate_id,
+        assumeNotNull(commission) as credited_commission,
+        assumeNotNull(currency) as commission_currency
+    from {{ ref('int_pocm__order_events_unioned') }}
+    where
+        {{ is_linked('occurred_date', ['order']) }}
+        and event_type = 'AFFILIATE_ATTRIBUTED'
 ),
 
 points as (
@@ -183,7 +190,7 @@ facts as (
         credited.tenant_id,
         credited.occurred_date as day,
         'affiliate' as campaign_type,
-        credited.affiliate_id as campaign,
+        credited.credited_affiliate_id as campaign,
         coalesce(sold.order_currency, 'XXX') as currency,
         'credited order' as fact,
         coalesce(sold.order_amount, toDecimal64(0, 4)) as amount,
@@ -196,10 +203,10 @@ facts as (
         tenant_id,
         occurred_date as day,
         'affiliate' as campaign_type,
-        affiliate_id as campaign,
-        currency,
+        credited_affiliate_id as campaign,
+        commission_currency as currency,
         'commission' as fact,
-        commission as amount,
+        credited_commission as amount,
         toInt64(1) as things
     from first_attributions
     union all
