@@ -14,7 +14,12 @@ from orchestration.warehouse.raw import load_hours
 pytestmark = pytest.mark.stack
 
 MODELS = ["staging.pocm", "int_pocm__session_events_unioned", "pocm__fact_sessions", "pocm__fact_searches"]
-MODELS += ["int_pocm__order_events_unioned", "pocm__fact_orders", "pocm__search_daily", "pocm__marketing_daily"]
+MODELS += [
+    "int_pocm__order_events_unioned",
+    "pocm__fact_orders",
+    "pocm__search_daily",
+    "pocm__marketing_daily",
+]
 PRODUCT = {"recommendation_id": "r", "product_id": "p", "position": 1, "campaign": "c"}
 # Each on a day of its own, which only its own key can restate.
 SHOWN = [
