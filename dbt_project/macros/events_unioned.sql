@@ -3,7 +3,8 @@
     key: column that the events belong together by.
     kinds: name of a staging model -> those of the fields that its events carry.
     fields: name -> type, without Nullable.
-    condition: which events, a macro's text such as is_touched_event(). -#}
+    also: columns that every kind has.
+    condition: which events, such as is_touched_event(). -#}
 {%- macro events_unioned(key, kinds, fields, also=[], condition=none) -%}
 {%- for relation, sent in kinds.items() %}
     select

@@ -96,7 +96,10 @@
     {%- if names is none -%}
         true
     {%- else -%}
-        is_touched or hasAny(vias, [{{ correlations_named(source_of_model(model), names) }}])
+        {%- for name in names if name not in config.get('linked_by', []) -%}
+            {{ exceptions.raise_compiler_error(model.name ~ " reads over the correlation '" ~ name ~ "', which is not in its linked_by: " ~ config.get('linked_by', []) | join(', ')) }}
+        {%- endfor -%}
+        is_touched or hasAny(vias, ['{{ names | join("', '") }}'])
     {%- endif -%}
 {%- endmacro -%}
 

@@ -10,6 +10,7 @@
     {%- set existing = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type='table') -%}
 
+    {%- do config.require('date_column') -%}
     {%- do correlations_named(source_of_model(model), config.get('touched_by', []) + config.get('linked_by', [])) -%}
 
     {{ run_hooks(pre_hooks) }}

@@ -1,4 +1,5 @@
-{#- The first capture of each payment in a relation like fact_payments, by time and then event id: the one that refunds and chargebacks refer to. -#}
+{#- The first capture of each payment, by time and then event id: the one that refunds and chargebacks refer to. The argument
+    is a relation like fact_payments. -#}
 {%- macro pocm_first_captures(payments) -%}
     select
         tenant_id,

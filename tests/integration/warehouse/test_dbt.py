@@ -272,6 +272,17 @@ def test_a_correlation_that_no_contract_declares_is_refused(
         run_dbt(stack, ["run", "--select", "stg_pocm__products int_pocm__products_changed"])
 
 
+def test_reading_over_a_correlation_that_the_model_does_not_follow_is_refused(
+    warehouse: Client, stack: Settings, copied_project: Path
+) -> None:
+    model = copied_project / "models/intermediate/pocm/int_pocm__events_counted.sql"
+    model.write_text(model.read_text().replace("is_touched_event()", "is_linked_event(['order'])"))
+    built = ["run", "--select", "stg_pocm__events int_pocm__events_counted"]
+    run_dbt(stack, built)
+    with pytest.raises(DbtError, match="reads over the correlation 'order', which is not in its linked_by"):
+        run_dbt(stack, built, FIRST_HOUR)
+
+
 def test_half_a_window_is_refused(warehouse: Client, stack: Settings) -> None:
     with pytest.raises(DbtError, match="window_from and window_to belong together"):
         run_dbt(
