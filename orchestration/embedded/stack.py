@@ -29,6 +29,7 @@ PASSWORD_FILE = "clickhouse.password"
 WORKSPACE = PROJECT_ROOT / "workspace.yaml"
 START_SECONDS = 120.0
 END_SECONDS = 20.0
+RELEASE_SECONDS = 5.0
 LOG_LINES = 15
 
 Progress = Callable[[str, str], None]
@@ -311,8 +312,7 @@ def _start(settings: Settings, component: _Component, progress: Progress) -> tup
             )
         progress(component.name, "running")
         return running, 0
-    if component.port is not None and not processes.port_is_free(HOST, component.port):
-        owner = processes.listener_of(component.port) or "another program"
+    if component.port is not None and (owner := _owner_of(component.port)) is not None:
         raise StackError(
             f"port {component.port} for {component.name} is in use by {owner}: "
             f"end it, or choose another port with {component.flag} or {component.variable}"
@@ -332,6 +332,20 @@ def _start(settings: Settings, component: _Component, progress: Progress) -> tup
     )
     processes.save(process, _pid_file(settings, component.name))
     return process, log_start
+
+
+def _owner_of(port: int) -> str | None:
+    """Name what uses the port; None where nothing does, or soon nothing does.
+
+    A killed process of many threads holds its port for a moment after it can be seen no more.
+    """
+    deadline = time.monotonic() + RELEASE_SECONDS
+    while not processes.port_is_free(HOST, port):
+        owner = processes.listener_of(port)
+        if owner is not None or time.monotonic() > deadline:
+            return owner or "another program"
+        time.sleep(processes.POLL_SECONDS)
+    return None
 
 
 def _wait(

@@ -96,6 +96,21 @@ def test_a_port_in_use_names_the_port_the_owner_and_the_variable(tmp_path):
     assert "MILLRACE_CLICKHOUSE_PORT" in str(error.value)
 
 
+def test_a_port_that_a_dying_process_still_holds_is_waited_for(tmp_path, monkeypatch):
+    with socket.socket() as dying:
+        dying.bind(("127.0.0.1", 0))
+        settings = settings_for(tmp_path, s3_port=dying.getsockname()[1])
+
+        def nobody(port):
+            dying.close()
+
+        monkeypatch.setattr(stack.processes, "listener_of", nobody)
+        try:
+            assert stack.up(settings, components=["s3"])["s3"].ready
+        finally:
+            stack.down(settings)
+
+
 def test_a_recycled_pid_is_never_ended(tmp_path):
     settings = settings_for(tmp_path)
     bystander = subprocess.Popen(["sleep", "60"], start_new_session=True)
