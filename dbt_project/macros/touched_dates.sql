@@ -54,7 +54,12 @@
     {%- if not execute or model.resource_type != 'model' or should_full_refresh() or received_window() is none -%}
         {{ return(false) }}
     {%- endif -%}
-    {{ return(load_cached_relation(this) is not none) }}
+    {{ return(load_cached_relation(stored_relation()) is not none) }}
+{%- endmacro -%}
+
+{#- The table that holds a model's rows: the model's own, or one beside it where the model is a view of it. -#}
+{%- macro stored_relation() -%}
+    {{ return(working_relation('rows') if config.get('materialized') == 'key_replace' else this) }}
 {%- endmacro -%}
 
 {#- A table beside the model's own while it is built; analysts never see it. -#}

@@ -2,9 +2,10 @@
 
 A model that replaces rows by date keeps them by what a row stands for: `date_column` minute or hour makes a rollup of
 that grain, anything else one of days, as facts are; an intermediate table is kept as long as the day rollups that are
-rebuilt from it. Views and tables that every run builds anew hold what their inputs hold. `meta.retention` says
-otherwise: `state` for rows that hold until something replaces them, a grain (`minute`, `hour`, `day`), or, with the
-column that says when a row was received, `{keeps: raw_events, by: received_at}`.
+rebuilt from it. A model that replaces rows by key keeps them until something replaces them, and so must what they
+follow from. Views and tables that every run builds anew hold what their inputs hold. `meta.retention` says otherwise:
+`state` for rows that hold until something replaces them, a grain (`minute`, `hour`, `day`), or, with the column that
+says when a row was received, `{keeps: raw_events, by: received_at}`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ GRAINS: Final[Mapping[str, Kept]] = {
 }
 RAW: Final = "raw_events"
 REPLACED: Final = "partition_replace"
+BY_KEY: Final = "key_replace"
 REBUILT: Final = frozenset({"view", "exchanged_table", "table", "ephemeral", "materialized_view"})
 VALID: Final = f"{', '.join(GRAINS)}, {STATE}, {{keeps: {RAW}, by: <column>}}"
 
@@ -92,6 +94,11 @@ def _problems(manifest: Mapping[str, Any], node: Node) -> Iterator[str]:
         yield f"{node['name']}: meta.retention keeps {RAW} and needs `by`, the column that says when a row was received"
     elif said in GRAINS and not node["config"].get("date_column"):
         yield f"{node['name']}: meta.retention is {said}, but the model has no date_column"
+    elif node["config"]["materialized"] == BY_KEY and (aging := _changes_that_age(manifest, node)):
+        yield (
+            f"{node['name']} restates the whole history of a key from {aging}, which loses rows by age: "
+            f"say meta.retention, {STATE}, of {aging}"
+        )
     elif said == INPUTS and node["fqn"][1] == "marts" and (view := _events_behind(manifest, node)):
         yield (
             f"{node['name']} is built anew from {view}, which loses events when raw.events does: "
@@ -113,6 +120,13 @@ def _events_behind(manifest: Mapping[str, Any], node: Node) -> str | None:
     return None
 
 
+def _changes_that_age(manifest: Mapping[str, Any], node: Node) -> str | None:
+    """Return what a model by key follows from, unless that is kept as long as its own rows."""
+    changes = node["config"].get("changed_in")
+    kept = next((_said(parent) for parent in manifest["nodes"].values() if parent["name"] == changes), None)
+    return None if kept == STATE else str(changes)
+
+
 def _models(manifest: Mapping[str, Any], source: str) -> list[Node]:
     return [
         node
@@ -131,6 +145,8 @@ def _said(node: Node) -> str | None:
         return str(declared)
     if config["materialized"] in REBUILT:
         return INPUTS
+    if config["materialized"] == BY_KEY:
+        return STATE
     if config["materialized"] != REPLACED:
         return None
     grain = str(config.get("date_column"))

@@ -1,4 +1,7 @@
-{#- What materializations of tables with an enforced contract share. -#}
+{#- What materializations of tables with an enforced contract share.
+
+    storage: what a materialization says of its table: engine; own_columns, behind the contract's; index_granularity, of
+    which a model says otherwise. -#}
 
 {#- A relation that an earlier project built as a table, else none: anything else makes way. -#}
 {%- macro existing_table(existing) -%}
@@ -9,10 +12,10 @@
     {{ return(existing) }}
 {%- endmacro -%}
 
-{%- macro exchange_whole_table(target_relation, existing, sql) -%}
+{%- macro exchange_whole_table(target_relation, existing, sql, storage={}) -%}
     {%- set staged = working_relation('staged') -%}
     {%- do run_query('drop table if exists ' ~ staged ~ ' sync') -%}
-    {%- do run_query(create_contracted_table(staged, sql)) -%}
+    {%- do run_query(create_contracted_table(staged, sql, storage)) -%}
     {%- call statement('main') -%}
         {{ insert_by_name(staged, sql) }}
     {%- endcall -%}
@@ -24,23 +27,29 @@
     {%- endif -%}
 {%- endmacro -%}
 
-{%- macro create_contracted_table(relation, sql) -%}
+{%- macro create_contracted_table(relation, sql, storage) -%}
+    {%- set own_columns = storage.get('own_columns', []) -%}
+    {%- set index_granularity = config.get('index_granularity', storage.get('index_granularity')) -%}
     {%- do assert_contract(sql) -%}
     create table {{ relation }} (
         {%- for column in model.columns.values() %}
-        {{ column.name }} {{ column.data_type }} comment '{{ column.description | trim | replace("\\", "\\\\") | replace("'", "\\'") }}'{{ ',' if not loop.last }}
+        {{ column.name }} {{ column.data_type }} comment '{{ column.description | trim | replace("\\", "\\\\") | replace("'", "\\'") }}'{{ ',' if own_columns or not loop.last }}
         {%- endfor %}
+        {{ own_columns | join(', ') }}
     )
-    engine = MergeTree
+    engine = {{ storage.get('engine', 'MergeTree') }}
     {%- if config.get('date_column') %}
     partition by {{ partition_of('toDate(' ~ config.get('date_column') ~ ')') }}
     {%- endif %}
     order by ({{ config.require('order_by') | join(', ') }})
+    {%- if index_granularity %}
+    settings index_granularity = {{ index_granularity }}
+    {%- endif %}
     comment '{{ model.description | trim | replace("\\", "\\\\") | replace("'", "\\'") }}'
 {%- endmacro -%}
 
-{%- macro insert_by_name(relation, sql) -%}
-    {%- set columns = model.columns.values() | map(attribute='name') | join(', ') -%}
+{%- macro insert_by_name(relation, sql, own_columns=[]) -%}
+    {%- set columns = (model.columns.values() | map(attribute='name') | list + own_columns) | join(', ') -%}
     {%- set log_comment = env_var('MILLRACE_LOG_COMMENT', '') -%}
     insert into {{ relation }} ({{ columns }})
     select {{ columns }}
@@ -55,7 +64,7 @@
 
 {#- Refuses SQL whose columns are not the contract's, and a table that was built under another contract. Describing a
     query does not run it, which the adapter's own comparison does. -#}
-{%- macro assert_contract(sql, relation=none) -%}
+{%- macro assert_contract(sql, relation=none, own_columns=[]) -%}
     {%- if not config.get('contract').enforced -%}
         {{ exceptions.raise_compiler_error(model.name ~ ': ' ~ config.get('materialized') ~ ' needs an enforced contract') }}
     {%- endif -%}
@@ -69,6 +78,7 @@
     {%- endif -%}
     {%- if relation is not none -%}
         {%- set held = described(relation) -%}
+        {%- set wanted = wanted + own_columns -%}
         {%- if held != wanted -%}
             {{ exceptions.raise_compiler_error(relation ~ ' was built under another contract: build it once with --full-refresh. Only in the table: ' ~ (held | reject('in', wanted) | join(', ') or 'nothing') ~ '. Only in the contract: ' ~ (wanted | reject('in', held) | join(', ') or 'nothing, but the order differs')) }}
         {%- endif -%}

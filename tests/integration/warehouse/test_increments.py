@@ -35,9 +35,10 @@ def build(stack: Settings, source: str, window: dict[str, str] | None = None) ->
 
 
 def tables_of(client: Client, source: str) -> list[tuple[str, str]]:
-    """Every table and view that dbt built outside staging."""
+    """Every table and view that dbt built outside staging; of a mart by key the view, not the rows it stores."""
     rows = client.query(
-        f"select database, name from system.tables where database in ('intermediate', '{source}') order by all"
+        f"select database, name from system.tables where database in ('intermediate', '{source}') "
+        "and not match(name, '__(rows|keys_by_date)$') order by all"
     ).result_rows
     return [(database, name) for database, name in rows]
 

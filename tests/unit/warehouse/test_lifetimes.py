@@ -86,6 +86,17 @@ def test_what_is_built_anew_from_tables_follows_them() -> None:
     assert followers(manifest(facts, view), "shop") == ["shop.orders_by_city"]
 
 
+def by_key(changes: dict[str, Any]) -> dict[str, Any]:
+    return manifest(changes, model("dim", "key_replace", changes["name"], changed_in=changes["name"]))
+
+
+def test_a_mart_by_key_keeps_its_rows_and_needs_every_change_for_that() -> None:
+    changes = by_date("int_changed", "changed_date", layer="intermediate", meta={"retention": "state"})
+    assert lifetimes(by_key(changes), "shop") == followers(by_key(changes), "shop") == []
+    with pytest.raises(LifetimeError, match=r"dim restates .* from int_changed, which loses rows by age"):
+        lifetimes(by_key(by_date("int_changed", "changed_date", layer="intermediate")), "shop")
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

@@ -1,7 +1,9 @@
 {%- set keys = ['tenant_id', 'ticketed_event_id'] -%}
 {{
     config(
-        materialized='exchanged_table',
+        materialized='key_replace',
+        key_columns=keys,
+        changed_in='int_bilten__ticketed_events_changed',
         order_by=['tenant_id', 'ticketed_event_id', 'valid_from'],
         tags=['hourly'],
     )
@@ -9,12 +11,17 @@
 
 with
 changes as (
-    {{ in_order_of_versions(ref('int_bilten__ticketed_events_changed'), keys) }}
+    select * from {{ ref('int_bilten__ticketed_events_changed') }}
+    where {{ is_touched_key() }}
+),
+
+versions_held as (
+    {{ in_order_of_versions('changes', keys) }}
 ),
 
 {{
     dim_history(
-        'changes',
+        'versions_held',
         keys,
         [
             'organizer_id', 'event_name', 'category', 'venue', 'city', 'country', 'starts_at', 'ends_at', 'capacity',

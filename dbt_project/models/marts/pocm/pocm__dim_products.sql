@@ -1,6 +1,8 @@
 {{
     config(
-        materialized='exchanged_table',
+        materialized='key_replace',
+        key_columns=['tenant_id', 'product_id'],
+        changed_in='int_pocm__products_changed',
         order_by=['tenant_id', 'product_id', 'valid_from'],
         tags=['hourly'],
     )
@@ -9,6 +11,7 @@
 with
 changes as (
     select * from {{ ref('int_pocm__products_changed') }}
+    where {{ is_touched_key() }}
 ),
 
 {{

@@ -1,6 +1,8 @@
 {{
     config(
-        materialized='exchanged_table',
+        materialized='key_replace',
+        key_columns=['tenant_id', 'user_key'],
+        changed_in='int_pocm__users_changed',
         order_by=['tenant_id', 'user_key', 'valid_from'],
         tags=['hourly'],
     )
@@ -9,6 +11,7 @@
 with
 changes as (
     select * from {{ ref('int_pocm__users_changed') }}
+    where {{ is_touched_key() }}
 ),
 
 followed as (

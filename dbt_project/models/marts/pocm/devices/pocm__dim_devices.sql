@@ -1,6 +1,8 @@
 {{
     config(
-        materialized='exchanged_table',
+        materialized='key_replace',
+        key_columns=['tenant_id', 'device_id'],
+        changed_in='int_pocm__devices_changed',
         order_by=['tenant_id', 'device_id', 'valid_from'],
         tags=['hourly'],
     )
@@ -9,6 +11,7 @@
 with
 changes as (
     select * from {{ ref('int_pocm__devices_changed') }}
+    where {{ is_touched_key() }}
 ),
 
 -- An update changes the firmware; the rest is as the device was last activated.

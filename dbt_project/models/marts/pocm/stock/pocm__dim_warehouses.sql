@@ -1,6 +1,8 @@
 {{
     config(
-        materialized='exchanged_table',
+        materialized='key_replace',
+        key_columns=['tenant_id', 'warehouse_id'],
+        changed_in='int_pocm__warehouses_changed',
         order_by=['tenant_id', 'warehouse_id', 'valid_from'],
         tags=['hourly'],
     )
@@ -9,6 +11,7 @@
 with
 changes as (
     select * from {{ ref('int_pocm__warehouses_changed') }}
+    where {{ is_touched_key() }}
 ),
 
 {{
