@@ -11,10 +11,19 @@ from clickhouse_connect.driver.client import Client
 
 from lake.store import ObjectStore
 from orchestration.connections import object_store, warehouse
-from orchestration.embedded.testing import running_stack
+from orchestration.embedded.testing import execute_forked, running_stack
 from orchestration.settings import PROJECT_ROOT, Settings
+from orchestration.warehouse import dbt
 
 SHARED_DATA = PROJECT_ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_dbt() -> Iterator[None]:
+    """Start dbt where tests call it as a fork; what Dagster starts is started as in production."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dbt, "execute", execute_forked)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -174,13 +174,13 @@ def _kept_parse(settings: Settings) -> Path:
 
 def _dbt(env: Mapping[str, str], target: Path, args: Sequence[str]) -> subprocess.CompletedProcess[str]:
     folders = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
-    return subprocess.run(
-        [EXECUTABLE, *args, *folders],
-        env={**env, "DBT_TARGET_PATH": str(target), "DBT_LOG_PATH": str(target), "DBT_USE_COLORS": "false"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    places = {"DBT_TARGET_PATH": str(target), "DBT_LOG_PATH": str(target), "DBT_USE_COLORS": "false"}
+    return execute([*args, *folders], {**env, **places})
+
+
+def execute(args: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run dbt as a process with these arguments and this environment, and wait for it."""
+    return subprocess.run([EXECUTABLE, *args], env=env, capture_output=True, text=True, check=False)
 
 
 def _tail(done: subprocess.CompletedProcess[str], lines: int = 20) -> str:
