@@ -181,7 +181,9 @@ def test_a_change_costs_its_own_keys_and_month_and_no_history(products: Dimensio
 
 def test_incremental_states_are_those_of_a_full_build(products: Dimension) -> None:
     # As an earlier version left it: a table that was built anew in every run.
-    products.client.command("create table pocm.dim_products (product_id String) engine = MergeTree order by ()")
+    products.client.command(
+        "create table pocm.dim_products (product_id String) engine = MergeTree order by ()"
+    )
     for hour, day in ((10, "01"), (12, "20"), (11, "10")):
         events = [product(f"p{n}", f"2026-03-{day}", f"c{n * hour % 3}") for n in range(20)]
         increments = products.receive(f"2026-03-21 {hour}:05", events)
