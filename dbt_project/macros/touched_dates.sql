@@ -62,7 +62,7 @@
     {{ return(working_relation('rows') if config.get('materialized') == 'key_replace' else this) }}
 {%- endmacro -%}
 
-{#- A table beside the model's own while it is built; analysts never see it. -#}
+{#- A table beside the model's own; analysts never see it. -#}
 {%- macro working_relation(suffix) -%}
     {{ return(api.Relation.create(database=this.database, schema=target.schema, identifier=this.schema ~ '__' ~ this.identifier ~ '__' ~ suffix, type='table')) }}
 {%- endmacro -%}
@@ -135,6 +135,11 @@
     {%- else -%}
         true
     {%- endif -%}
+{%- endmacro -%}
+
+{#- Takes one snapshot of the dates: those that another load touches meanwhile wait for their own run. -#}
+{%- macro take_touched_dates() -%}
+    {%- do run_query('create or replace table ' ~ working_relation('touched') ~ ' engine = MergeTree order by occurred_date as ' ~ touched_and_linked_dates()) -%}
 {%- endmacro -%}
 
 {#- The dates a model replaces (is_touched) and those it reads besides, with the correlations that tie them. -#}

@@ -63,8 +63,7 @@
     {%- set staged = working_relation('staged') -%}
     {%- set keys = config.require('key_columns') | join(', ') -%}
     {%- set columns = model.columns.values() | map(attribute='name') | join(', ') -%}
-    {#- One snapshot: dates that another load touches meanwhile wait for their own run. -#}
-    {%- do run_query('create or replace table ' ~ touched ~ ' engine = MergeTree order by occurred_date as ' ~ touched_and_linked_dates()) -%}
+    {%- do take_touched_dates() -%}
     {%- do remember_keys(is_touched('changed_date')) -%}
     {%- do run_query('create or replace table ' ~ touched_keys ~ ' engine = MergeTree order by (' ~ keys ~ ') as select distinct ' ~ keys ~ ' from ' ~ working_relation('keys_by_date') ~ ' where ' ~ is_touched('changed_date')) -%}
     {%- do assert_contract(sql, rows, storage_by_key().own_columns) -%}

@@ -29,11 +29,10 @@
 {%- macro replace_touched_partitions(target_relation, sql) -%}
     {%- set touched = working_relation('touched') -%}
     {%- set staged = working_relation('staged') -%}
-    {#- One snapshot: dates that another load touches meanwhile wait for their own run. -#}
     {%- if config.get('touched_keys') -%}
         {%- do run_query('create or replace table ' ~ working_relation('touched_keys') ~ ' engine = MergeTree order by (' ~ config.get('touched_keys') | join(', ') ~ ') as ' ~ context[config.require('touched_query')]()) -%}
     {%- endif -%}
-    {%- do run_query('create or replace table ' ~ touched ~ ' engine = MergeTree order by occurred_date as ' ~ touched_and_linked_dates()) -%}
+    {%- do take_touched_dates() -%}
     {%- do refuse_without_events(touched) -%}
     {%- do assert_contract(sql, target_relation) -%}
     {#- A result without rows has no columns either. -#}

@@ -5,6 +5,7 @@
         date_column='changed_date',
         partition='month',
         order_by=['tenant_id', 'subscription_id', 'changed_at', 'event_id'],
+        index_granularity=256,
         touched_query='pocm_subscriptions_touched',
         tags=['hourly'],
     )
