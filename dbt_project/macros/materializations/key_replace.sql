@@ -10,6 +10,7 @@
     {%- set existing = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type='view') -%}
     {%- set rows = stored_relation() -%}
+    {%- set sql = once_a_grain(sql) -%}
 
     {{ run_hooks(pre_hooks) }}
     {%- if rebuilds_touched_dates() -%}
@@ -27,6 +28,16 @@
 
     {{ return({'relations': [target_relation]}) }}
 {%- endmaterialization -%}
+
+{#- Fails on a query that finds a row of `order_by` twice: the table would keep one of them, and no test could see it. -#}
+{%- macro once_a_grain(sql) %}
+select * except (rows_of_grain)
+from (
+    select *, count() over (partition by {{ config.require('order_by') | join(', ') }}) as rows_of_grain
+    from ({{ sql }})
+)
+where not throwIf(rows_of_grain > 1, '{{ model.name }} finds rows more than once: its order_by is not their grain')
+{% endmacro -%}
 
 {#- Granules are small, for a run looks up few keys among many. -#}
 {%- macro storage_by_key() -%}
