@@ -191,9 +191,11 @@ def up(
 ) -> None:
     """Start the laptop stack and print its URLs; starts only what is not running."""
     from orchestration.embedded import stack
+    from orchestration.embedded.credentials import with_credentials
 
     given = {"clickhouse_port": clickhouse_port, "s3_port": s3_port, "dagster_port": dagster_port}
     settings = _settings().model_copy(update={name: port for name, port in given.items() if port})
+    settings = with_credentials(settings)
     stack.up(settings, progress=lambda name, state: say(f"{name}: {state}"))
     _prepare_warehouse(settings)
     _answer_status(settings, json_output)

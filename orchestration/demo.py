@@ -27,6 +27,7 @@ from orchestration.console import (
     show_progress,
 )
 from orchestration.embedded import stack
+from orchestration.embedded.credentials import with_credentials
 from orchestration.prepare import prepare
 from orchestration.settings import Settings
 from orchestration.warehouse.dbt import MANIFEST_PATH
@@ -48,6 +49,7 @@ def run_demo(settings: Settings, scale: float = 1.0) -> None:
     from orchestration.run import materialize_window, report_loads  # noqa: PLC0415  Dagster takes seconds to import
 
     started = time.monotonic()
+    settings = with_credentials(settings)
     with _step("start ClickHouse and S3"):
         stack.up(settings, components=stack.STORAGE, progress=lambda name, state: say(f"  {name}: {state}"))
     store = object_store(settings)
@@ -97,6 +99,7 @@ def run_demo(settings: Settings, scale: float = 1.0) -> None:
         if component.url:
             answer(f"  {component.name:<18} {component.url}")
     answer(f"  {'data docs':<18} {(settings.state_dir / 'data_docs' / 'index.html').as_uri()}")
+    answer("  Passwords and keys: .venv/bin/millrace connect prints ready lines for every client")
     answer('\nTry: .venv/bin/millrace sql "select * from pocm.funnel_step order by all limit 10"')
     answer("     .venv/bin/millrace quarantine list        .venv/bin/millrace verify")
 

@@ -53,8 +53,9 @@ class Settings(BaseSettings):
     """S3 endpoint; empty means the embedded server."""
     s3_endpoint_url_for_clickhouse: str | None = None
     """The same store as ClickHouse reaches it, where that differs."""
-    s3_access_key: str = "millrace-laptop"
-    s3_secret_key: SecretStr = SecretStr("millrace-laptop-secret")
+    s3_access_key: str = ""
+    """Empty on a laptop: the stack makes a pair of its own."""
+    s3_secret_key: SecretStr = SecretStr("")
     s3_region: str = "us-east-1"
     s3_bucket: str = "millrace"
     """Bucket of landing/, raw/, quarantine/ and manifests/."""
@@ -64,6 +65,7 @@ class Settings(BaseSettings):
     """ClickHouse HTTP port."""
     clickhouse_user: str = "default"
     clickhouse_password: SecretStr = SecretStr("")
+    """Empty on a laptop: the stack makes one of its own."""
     clickhouse_secure: bool = False
     """Speak HTTPS to ClickHouse."""
 
@@ -104,6 +106,13 @@ class Settings(BaseSettings):
     def s3_url_for_clickhouse(self) -> str:
         """Endpoint of the object store as ClickHouse reaches it."""
         return self.s3_endpoint_url_for_clickhouse or self.s3_url
+
+    @property
+    def clickhouse_url(self) -> str:
+        """Address of ClickHouse's HTTP interface."""
+        return (
+            f"{'https' if self.clickhouse_secure else 'http'}://{self.clickhouse_host}:{self.clickhouse_port}"
+        )
 
     @property
     def dagster_home(self) -> Path:

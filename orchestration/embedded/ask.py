@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 import uuid
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -39,6 +40,7 @@ _RESERVED = frozenset(
         *("session_id", "session_timeout", "session_check", "close_session"),
     }
 )
+_FORMAT_NAME = re.compile(r"\w+")
 _ENCODINGS = ("lz4", "zstd", "gzip", "br", "xz", "deflate")
 
 
@@ -170,6 +172,11 @@ class Ask:
     wait_end: bool
     external: list[External] = field(default_factory=list)
 
+    @property
+    def may_write(self) -> bool:
+        """Say whether the statement may change anything; a link or an image on any page makes a browser send a GET."""
+        return self.method == "POST"
+
     def discard(self) -> None:
         """Delete the files of the request."""
         for body in [self.body, *(table.body for table in self.external)]:
@@ -216,6 +223,10 @@ async def read(request: Request, spool: Path) -> Ask:
         raise query_error(
             48, "NOT_IMPLEMENTED", f"Content-Encoding {encoding}; known are {', '.join(_ENCODINGS)}"
         )
+    default_format = values.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated"
+    if not _FORMAT_NAME.fullmatch(default_format):
+        body.discard()
+        raise query_error(73, "UNKNOWN_FORMAT", f"Unknown format {default_format!r}")
     return Ask(
         method=request.method,
         query=values.get("query", "").encode(),
@@ -235,7 +246,7 @@ async def read(request: Request, spool: Path) -> Ask:
         session_timeout=_seconds(values.get("session_timeout", "60")),
         session_check=values.get("session_check") == "1",
         close_session=values.get("close_session") == "1",
-        default_format=values.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated",
+        default_format=default_format,
         compression=_compression(headers.get("accept-encoding", ""), values),
         wait_end=values.get("wait_end_of_query") == "1",
         external=external,

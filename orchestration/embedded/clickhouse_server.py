@@ -27,13 +27,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8123, help="HTTP port (default 8123)")
     parser.add_argument("--user", default="default", help="the one user there is (default: default)")
     parser.add_argument(
-        "--password-file", type=Path, help="file that holds the user's password; none: no password"
+        "--password-file", type=Path, required=True, help="file that holds the user's password"
     )
     parser.add_argument("--config", type=Path, default=CONFIG, help="folder of configuration files")
     options = parser.parse_args(arguments)
     try:
         listener = _listen(options.host, options.port)
-        password = options.password_file.read_text().strip() if options.password_file else ""
+        password = options.password_file.read_text().strip()
+        if not password:
+            raise ValueError(f"--password-file {options.password_file}: the file is empty")
         engine = Engine(options.path.resolve(), options.config)
     except (FolderInUseError, OSError, ValueError) as error:
         print(f"clickhouse_server: {error}", file=sys.stderr)

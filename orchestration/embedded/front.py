@@ -11,20 +11,23 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, BinaryIO, TypeVar
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestration.embedded.ask import Ask, Body, credentials, decompressed, make_pipe, read
 from orchestration.embedded.engine import Connection, Engine, Stats
 from orchestration.embedded.errors import QueryError, query_error
 from orchestration.embedded.sessions import Sessions
-from orchestration.embedded.statement import Statement, StatementError, parse, quote, tokens
+from orchestration.embedded.statement import Statement, StatementError, Token, parse, quote, tokens
+from orchestration.origin import LOOPBACK, refusal
 
 _T = TypeVar("_T")
 
@@ -34,10 +37,22 @@ HEAD_BYTES = 1 << 18
 """The statement must end within this much of a body that carries rows (the engine's max_query_size)."""
 TEXT_BYTES = 64 << 20
 """Upper limit of a statement without rows in a file."""
-LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 KILL_SECONDS = 0.1
 STATEMENTS = 64
 """Statements at once; more wait their turn."""
+
+READ_ONLY = {"readonly": "1"}
+"""What the engine itself holds a GET to: it writes nothing, calls no table function that leaves the engine, and changes
+no setting, this one included."""
+READERS_OF_FILES = frozenset({b"file"})
+"""Functions that read files of the machine and that `readonly` does not know of."""
+SETTINGS_OF_TRUST = frozenset(
+    {
+        "dialect",  # the statement is another one than `formatQuery` sees
+        *("format_schema", "format_schema_source", "format_template_resultset", "format_template_row"),
+    }
+)
+"""Settings that no GET may carry: they change the grammar, or name files that the answer is made with."""
 
 _CONTENT_TYPES = {
     "TabSeparated": "text/tab-separated-values; charset=UTF-8",
@@ -71,7 +86,13 @@ class Front:
     """The HTTP interface of one engine."""
 
     def __init__(self, engine: Engine, user: str, password: str) -> None:
-        """Serve `engine` to `user`; with an empty password, to that user with any password."""
+        """Serve `engine` to `user`.
+
+        Raises:
+            ValueError: for an empty password.
+        """
+        if not password:
+            raise ValueError("there is no password: every program and page of this machine would be served")
         self._engine = engine
         self._user = user
         self._password = password
@@ -88,7 +109,7 @@ class Front:
             Route("/replicas_status", self._ok, methods=["GET", "HEAD"]),
             Route("/", self._query, methods=["GET", "HEAD", "POST"]),
         ]
-        return Starlette(routes=routes)
+        return Starlette(routes=routes, middleware=[Middleware(_NoSniff)])
 
     async def _ok(self, request: Request) -> Response:
         return PlainTextResponse("Ok.\n")
@@ -108,18 +129,11 @@ class Front:
             return self._failure(QueryError(str(error)), query_id)
 
     def _admit(self, request: Request) -> None:
-        # A page in a browser can reach loopback too: by a name that resolves to it, or from another origin.
-        for header in ("host", "origin"):
-            value = request.headers.get(header)
-            if value is not None and urlsplit(value if "//" in value else f"//{value}").hostname not in LOCAL:
-                raise query_error(
-                    497, "ACCESS_DENIED", f"Only programs on this machine are served: {header} is {value}"
-                )
+        # A page in a browser reaches loopback too, with what the browser knows of passwords.
+        if reason := refusal(request.headers, LOOPBACK):
+            raise query_error(497, "ACCESS_DENIED", reason)
         user, password = credentials(request)
-        if self._password:
-            known = hmac.compare_digest(password.encode(), self._password.encode()) and user == self._user
-        else:
-            known = user == self._user
+        known = hmac.compare_digest(password.encode(), self._password.encode()) and user == self._user
         if not known:
             raise query_error(
                 516,
@@ -155,12 +169,8 @@ class Front:
 
         try:
             plan = await self._in_pool(lambda: _plan(ask, self._engine))
-            if ask.method != "POST" and not plan.statement.reads_only:
-                raise query_error(
-                    164,
-                    "READONLY",
-                    "Cannot execute query in readonly mode: method GET implies readonly, use POST",
-                )
+            if not ask.may_write:
+                _refuse_by_get(ask, plan.statement)
             if session is not None:
                 connection = self._sessions.take(session, ask.session_timeout, ask.session_check)
             else:
@@ -325,6 +335,21 @@ class Front:
         return PlainTextResponse(f"{error}\n", status_code=error.status, headers=headers)
 
 
+class _NoSniff:
+    """Tells browsers to take no answer for a script or a page, whatever its bytes look like."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        await self._app(scope, receive, marked)
+
+
 class _CutOffError(Exception):
     """The statement failed after a part of its answer was sent."""
 
@@ -357,6 +382,7 @@ class _Job:
         """Run a statement that returns rows; the engine writes them, formatted and compressed, to `path`."""
         self._prepare()
         text = self.plan.statement.into_outfile(path, self.ask.compression, self.ask.default_format)
+        self._refuse_other_files(text, path)
         return self.connection.run(_text(text), parameters=self.ask.parameters)[1]
 
     def run(self) -> tuple[bytes, Stats]:
@@ -366,6 +392,7 @@ class _Job:
         text = statement.text[: statement.end]
         if rows is not None:
             text = statement.from_infile(str(rows.file()), self.plan.rows_compression)
+        self._refuse_other_files(text)
         answer = self.connection.run(_text(text), self.ask.default_format, self.ask.parameters)
         if statement.keyword == "USE":
             self.connection.keep_database()
@@ -375,9 +402,50 @@ class _Job:
         # SET and USE change the session itself: nothing of the request may lie over it meanwhile.
         lasting = self.plan.statement.keyword in {"SET", "USE"}
         settings = {} if lasting else self.ask.settings
+        if not self.ask.may_write:
+            settings = settings | READ_ONLY
         self.connection.prepare(settings, None if lasting else self.ask.database, self.ask.query_id)
         for table in self.ask.external:
             self.connection.lend(table.name, table.structure, table.format, table.body.file())
+
+    def _refuse_other_files(self, text: bytes, own: str | None = None) -> None:
+        """Refuse a GET that the engine reads as writing to another file than our own, or as reading one.
+
+        What the engine makes of a statement it tells itself, in its plain spelling: our lexer and its parser may
+        disagree on what somebody wrote to deceive one of them.
+        """
+        if self.ask.may_write:
+            return
+        query = f"SELECT formatQuerySingleLine({quote(_text(text))})"
+        plain, _ = self.connection.run(query, "TSVRaw")
+        targets: list[Token | None] = []
+        for token, following in pairwise((*tokens(plain), None)):
+            assert token is not None
+            if token.kind == "word" and token.text.upper() == b"OUTFILE":
+                targets.append(following)
+            if token.kind in {"word", "quoted"} and token.text.strip(b"`") in READERS_OF_FILES:
+                raise query_error(164, "READONLY", f"{_text(token.text)}: a GET reads no files; use POST")
+        expected = [] if own is None else [quote(own).encode()]
+        if [target.text if target else b"" for target in targets] != expected:
+            raise query_error(344, "SUPPORT_IS_DISABLED", "INTO OUTFILE writes files of the server")
+
+
+def _refuse_by_get(ask: Ask, statement: Statement) -> None:
+    """Refuse what a GET may not ask for; the rest runs read-only.
+
+    Raises:
+        QueryError: saying that it needs a POST.
+    """
+    if not statement.reads_only:
+        what = "method GET implies readonly, use POST"
+    elif ask.session_id is not None:
+        # A connection that was read-only once stays so, and a session's must serve what comes after.
+        what = "a statement of a session may come by POST only"
+    elif refused := sorted(SETTINGS_OF_TRUST & ask.settings.keys()):
+        what = f"the setting {refused[0]} may come by POST only"
+    else:
+        return
+    raise query_error(164, "READONLY", f"Cannot execute query in readonly mode: {what}")
 
 
 def _text(statement: bytes) -> str:

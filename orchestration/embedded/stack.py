@@ -18,6 +18,7 @@ from pathlib import Path
 
 from orchestration.connections import object_store
 from orchestration.embedded import processes
+from orchestration.embedded.credentials import plain, with_credentials, write_private
 from orchestration.embedded.errors import StackError
 from orchestration.embedded.processes import Process
 from orchestration.settings import PROJECT_ROOT, STACK_FILE, Settings
@@ -98,6 +99,7 @@ def up(
         if name not in COMPONENTS:
             raise StackError(f"there is no component {name!r}; there are {', '.join(COMPONENTS)}")
     with _alone(settings):
+        settings = with_credentials(settings)
         _prepare(settings)
         # Dagster's processes connect to the other two at start. One after the other: both create Dagster's databases
         # where there are none, and at once they collide ("table alembic_version already exists").
@@ -183,13 +185,9 @@ def _prepare(settings: Settings) -> None:
         (state / name).mkdir(exist_ok=True, mode=0o700)
     key = state / "pseudonym.key"
     if not key.exists():
-        _write_private(key, secrets.token_hex(32) + "\n")
-    password = settings.clickhouse_password.get_secret_value()
-    if password:
-        _write_private(state / PASSWORD_FILE, password)
-    else:
-        (state / PASSWORD_FILE).unlink(missing_ok=True)
-    _write_private(state / STACK_FILE, json.dumps(_shared(settings), indent=2) + "\n")
+        write_private(key, secrets.token_hex(32) + "\n")
+    write_private(state / PASSWORD_FILE, plain(settings, "clickhouse_password"))
+    write_private(state / STACK_FILE, json.dumps(_shared(settings), indent=2) + "\n")
     shutil.copyfile(Path(__file__).with_name("dagster.yaml"), settings.dagster_home / "dagster.yaml")
 
 
@@ -207,14 +205,6 @@ def _shared(settings: Settings) -> dict[str, str | int]:
     }
 
 
-def _write_private(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as target:
-        target.write(text)
-    partial.replace(path)
-
-
 def _component(settings: Settings, name: str) -> _Component:
     build = {
         "clickhouse": _clickhouse,
@@ -229,9 +219,7 @@ def _clickhouse(settings: Settings) -> _Component:
     state, port = settings.state_dir, settings.clickhouse_port
     command = [sys.executable, "-m", "orchestration.embedded.clickhouse_server"]
     command += ["--path", str(state / "clickhouse"), "--host", HOST, "--port", str(port)]
-    command += ["--user", settings.clickhouse_user]
-    if settings.clickhouse_password.get_secret_value():
-        command += ["--password-file", str(state / PASSWORD_FILE)]
+    command += ["--user", settings.clickhouse_user, "--password-file", str(state / PASSWORD_FILE)]
     return _Component(
         name="clickhouse",
         port=port,

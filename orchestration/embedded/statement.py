@@ -9,8 +9,8 @@ from dataclasses import dataclass
 _TOKEN = re.compile(
     rb"""
     (?P<skip>\s+|--[^\n]*|\#[ !][^\n]*|/\*.*?(?:\*/|\Z))
-  | (?P<literal>'(?:[^'\\]|\\.|'')*'|\$(?P<heredoc>\w*)\$.*?\$(?P=heredoc)\$)
-  | (?P<quoted>"(?:[^"\\]|\\.|"")*"|`(?:[^`\\]|\\.|``)*`)
+  | (?P<literal>'(?:[^'\\]++|\\.|'')*+'|\$(?P<heredoc>\w*)\$.*?\$(?P=heredoc)\$)
+  | (?P<quoted>"(?:[^"\\]++|\\.|"")*+"|`(?:[^`\\]++|\\.|``)*+`)
   | (?P<word>[A-Za-z_]\w*)
   | (?P<other>.)
     """,
@@ -22,8 +22,7 @@ READING = frozenset(
 )
 """First words of the statements that answer with rows and change nothing."""
 
-# EXPLAIN AST takes an INTO OUTFILE for a part of what it explains.
-_ROWS = READING - {"EXPLAIN"} | {"KILL"}
+_ROWS = READING | {"KILL"}
 
 _BEFORE_A_NAME = frozenset(
     {
@@ -73,11 +72,13 @@ class Statement:
     infile_at: int = 0
     data_start: int | None = None
     writes: bool = False
+    takes_outfile: bool = True
+    """False for EXPLAIN AST and EXPLAIN INSERT, which take the clause for a part of what they explain."""
 
     @property
     def returns_rows(self) -> bool:
         """Say whether the engine can write its answer with INTO OUTFILE."""
-        return self.keyword in _ROWS and not self.writes
+        return self.keyword in _ROWS and not self.writes and self.takes_outfile
 
     @property
     def reads_only(self) -> bool:
@@ -187,6 +188,7 @@ def _plain(text: bytes, keyword: str, stream: Iterator[Token]) -> Statement:
     name: str | None = None
     settings_at: int | None = None
     writes = keyword not in READING | {"KILL"}
+    takes_outfile = True
     clause_at: int | None = None
     previous: Token | None = None
     last_end: int | None = None
@@ -202,6 +204,10 @@ def _plain(text: bytes, keyword: str, stream: Iterator[Token]) -> Statement:
             )
         if token.is_word(b"INSERT") and keyword == "WITH":
             writes = True
+        if keyword == "EXPLAIN" and (
+            token.is_word(b"INSERT") or (previous is None and token.is_word(b"AST"))
+        ):
+            takes_outfile = False
         if clause_at is not None and token.kind == "word":
             name, output_at = token.text.decode(), clause_at
         elif token.is_word(b"SETTINGS"):
@@ -213,9 +219,11 @@ def _plain(text: bytes, keyword: str, stream: Iterator[Token]) -> Statement:
     if last_end is not None:
         end = last_end
         output_at = min(output_at, end)
-    if name is None and settings_at is not None and keyword not in {"SELECT", "WITH", "FROM"}:
+    if name is None and settings_at is not None and keyword not in {"SELECT", "WITH", "FROM", "EXPLAIN"}:
         output_at = settings_at
-    return Statement(text, keyword, end, name, output_at=output_at, writes=writes)
+    return Statement(
+        text, keyword, end, name, output_at=output_at, writes=writes, takes_outfile=takes_outfile
+    )
 
 
 def _ends_an_expression(token: Token | None) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.contract import source_names
 from orchestration.embedded import stack
+from orchestration.embedded.credentials import new_credentials
 from orchestration.settings import Settings
 from orchestration.warehouse import schema
 
@@ -36,9 +37,9 @@ def free_port() -> int:
 
 
 def settings_for(folder: Path, **values: Any) -> Settings:
-    """Return settings of a stack under `folder`, on ports that are free now."""
+    """Return settings of a stack under `folder`, on ports that are free now, with credentials of its own."""
     ports = {name: free_port() for name in ("clickhouse_port", "s3_port", "dagster_port")}
-    return Settings(state_dir=folder, **{**ports, **values})
+    return Settings(state_dir=folder, **{**ports, **new_credentials(), **values})
 
 
 @contextmanager

@@ -5,7 +5,6 @@ import decimal
 import threading
 import uuid
 
-import clickhouse_connect
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -21,10 +20,8 @@ ROWS = [
 
 
 @pytest.fixture(params=COMPRESSIONS, ids=lambda mode: f"compress={mode}")
-def client(request, stack, database):
-    made = clickhouse_connect.get_client(
-        host="127.0.0.1", port=stack.clickhouse_port, compress=request.param, database=database
-    )
+def client(request, connect, database):
+    made = connect(compress=request.param, database=database)
     yield made
     made.close()
 
@@ -142,11 +139,11 @@ def test_a_session_keeps_what_set_said_under_the_settings_of_a_query(client):
     assert (with_other, afterwards) == ([(99,)], [(1234,)])
 
 
-def test_a_session_keeps_its_temporary_tables_to_itself(client, stack):
+def test_a_session_keeps_its_temporary_tables_to_itself(client, connect):
     client.command("create temporary table scratch (x UInt8)")
     client.insert("scratch", [[1], [2]], column_names=["x"])
     assert client.query("select sum(x) from scratch").result_rows == [(3,)]
-    other = clickhouse_connect.get_client(host="127.0.0.1", port=stack.clickhouse_port)
+    other = connect()
     with pytest.raises(DatabaseError, match="UNKNOWN_TABLE"):
         other.query("select * from scratch")
 
@@ -165,10 +162,8 @@ def test_external_data_is_a_table_for_one_query(client):
         client.query("select id, name from names")
 
 
-def test_large_parameters_may_come_in_a_form(stack):
-    client = clickhouse_connect.get_client(
-        host="127.0.0.1", port=stack.clickhouse_port, form_encode_query_params=True
-    )
+def test_large_parameters_may_come_in_a_form(connect):
+    client = connect(form_encode_query_params=True)
     long = "x" * 200_000
     assert client.query("select length({value:String})", parameters={"value": long}).result_rows == [
         (200_000,)

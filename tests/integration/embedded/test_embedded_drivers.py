@@ -18,6 +18,7 @@ drivers:
       host: 127.0.0.1
       port: {port}
       user: default
+      password: "{password}"
       schema: {database}
       threads: 2
       custom_settings: {{max_threads: 2}}
@@ -67,8 +68,9 @@ seeds:
 
 
 @pytest.fixture
-def url(stack, database):
-    return f"clickhousedb+connect://default@127.0.0.1:{stack.clickhouse_port}/{database}"
+def url(stack, auth, database):
+    user, password = auth
+    return f"clickhousedb+connect://{user}:{password}@127.0.0.1:{stack.clickhouse_port}/{database}"
 
 
 def test_sqlalchemy_reflects_inserts_and_selects(url):
@@ -128,7 +130,7 @@ def dbt(folder: Path, *arguments: str) -> str:
     return ended.stdout
 
 
-def test_dbt_builds_every_materialization_twice(stack, clickhouse, database, tmp_path):
+def test_dbt_builds_every_materialization_twice(stack, auth, clickhouse, database, tmp_path):
     for name, text in MODELS.items():
         (tmp_path / "models").mkdir(exist_ok=True)
         (tmp_path / "models" / name).write_text(text)
@@ -136,7 +138,8 @@ def test_dbt_builds_every_materialization_twice(stack, clickhouse, database, tmp
     (tmp_path / "seeds" / "sold.csv").write_text(SEED)
     (tmp_path / "seeds" / "seeds.yml").write_text(SEED_TYPES)
     (tmp_path / "dbt_project.yml").write_text(PROJECT)
-    (tmp_path / "profiles.yml").write_text(PROFILE.format(port=stack.clickhouse_port, database=database))
+    profile = PROFILE.format(port=stack.clickhouse_port, database=database, password=auth[1])
+    (tmp_path / "profiles.yml").write_text(profile)
     dbt(tmp_path, "build")
     dbt(tmp_path, "build")
     for model in ("by_view", "by_table", "by_overwrite", "by_delete", "by_append"):

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +10,7 @@ import httpx
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 from clickhouse_connect.driver.exceptions import OperationalError as ConnectionLostError
+from embedded_servers import PASSWORD, server_command
 
 from orchestration.embedded.testing import free_port
 from orchestration.settings import PROJECT_ROOT
@@ -34,9 +34,10 @@ def wait_until_running(http, mark, count):
     raise AssertionError(f"{running(http, mark)} queries with {mark} run, not {count}")
 
 
-def server_command(*arguments):
+def ended_server(path, *arguments, password="secret"):
+    """Start a server that is to end by itself."""
     return subprocess.run(
-        [sys.executable, "-m", "orchestration.embedded.clickhouse_server", *map(str, arguments)],
+        server_command(path, password, *arguments),
         cwd=PROJECT_ROOT,
         capture_output=True,
         text=True,
@@ -74,7 +75,10 @@ def test_a_client_that_hangs_up_takes_its_query_with_it(http, stack, waits):
     url = f"http://127.0.0.1:{stack.clickhouse_port}/"
 
     def ask():
-        with httpx.Client(timeout=httpx.Timeout(60, read=1)) as client, pytest.raises(httpx.ReadTimeout):
+        with (
+            httpx.Client(auth=http.auth, timeout=httpx.Timeout(60, read=1)) as client,
+            pytest.raises(httpx.ReadTimeout),
+        ):
             client.post(url, params={"wait_end_of_query": waits}, content=f"{ENDLESS} -- {mark}")
 
     asking = threading.Thread(target=ask)
@@ -87,7 +91,7 @@ def test_a_client_that_hangs_up_takes_its_query_with_it(http, stack, waits):
 def test_a_client_that_stops_reading_takes_its_query_with_it(http, stack):
     statement = "select number, 'stops-reading' from numbers(1e12)"
     with (
-        httpx.Client(timeout=60) as other,
+        httpx.Client(auth=http.auth, timeout=60) as other,
         other.stream("POST", f"http://127.0.0.1:{stack.clickhouse_port}/", content=statement) as answer,
     ):
         next(answer.iter_raw())
@@ -100,7 +104,10 @@ def test_an_insert_goes_on_when_its_client_hangs_up(http, stack, clickhouse, dat
     statement = (
         f"insert into {database}.kept select 1 from numbers(30) where sleepEachRow(0.1) = 0 -- goes-on"
     )
-    with httpx.Client(timeout=httpx.Timeout(60, read=1)) as client, pytest.raises(httpx.ReadTimeout):
+    with (
+        httpx.Client(auth=http.auth, timeout=httpx.Timeout(60, read=1)) as client,
+        pytest.raises(httpx.ReadTimeout),
+    ):
         client.post(f"http://127.0.0.1:{stack.clickhouse_port}/", content=statement)
     wait_until_running(http, "goes-on", 0)
     assert clickhouse.command(f"select count() from {database}.kept") == 30
@@ -128,7 +135,7 @@ def test_no_query_may_take_the_memory_of_the_whole_machine(http):
 
 def test_a_large_answer_needs_little_memory_in_the_server(server):
     statement = "select number, repeat('x', 1000) from numbers(1500000)"
-    with httpx.Client(base_url=server.url, timeout=120) as http:
+    with httpx.Client(base_url=server.url, auth=server.auth, timeout=120) as http:
         http.post("/", content="select 1").raise_for_status()
         before = most = server.resident_mb()
         received = 0
@@ -242,7 +249,7 @@ def test_many_queries_and_sessions_leave_memory_flat(server):
 
 
 def test_a_folder_in_use_is_one_sentence_and_the_owner(server):
-    ended = server_command("--path", server.path, "--port", free_port())
+    ended = ended_server(server.path, "--port", free_port())
     assert ended.returncode == 1
     assert ended.stderr == (
         f"clickhouse_server: the data folder {server.path} is in use by process {server.process.pid}: "
@@ -253,33 +260,35 @@ def test_a_folder_in_use_is_one_sentence_and_the_owner(server):
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.com"])
 def test_addresses_beyond_loopback_are_refused(tmp_path, host):
-    ended = server_command("--path", tmp_path, "--host", host, "--port", free_port())
+    ended = ended_server(tmp_path / "clickhouse", "--host", host, "--port", free_port())
     assert ended.returncode == 1
     assert f"--host {host}" in ended.stderr
     assert "loopback" in ended.stderr
 
 
 def test_a_port_in_use_is_one_sentence(server, tmp_path):
-    ended = server_command("--path", tmp_path, "--port", server.port)
+    ended = ended_server(tmp_path / "clickhouse", "--port", server.port)
     assert ended.returncode == 1
     assert ended.stderr.startswith(
         f"clickhouse_server: port {server.port} on 127.0.0.1 cannot be used: Address already in use"
     )
 
 
+def test_a_server_without_a_password_does_not_start(tmp_path):
+    ended = ended_server(tmp_path / "clickhouse", "--port", free_port(), password="")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("clickhouse_server: --password-file")
+    assert ended.stderr.endswith("the file is empty\n")
+
+
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory, serve):
-    """A server with a password."""
-    folder = tmp_path_factory.mktemp("guarded")
-    (folder / "password").write_text("s\u00e9cret:with colon\n")
-    return serve(folder / "clickhouse", "--password-file", str(folder / "password"))
-
-
-PASSWORD = "s\u00e9cret:with colon"
+    """A server whose password no header and no address holds as it is."""
+    return serve(tmp_path_factory.mktemp("guarded") / "clickhouse", password=PASSWORD)
 
 
 def test_the_right_password_is_let_in_by_every_way(guarded):
-    assert guarded.client(username="default", password=PASSWORD).query("select 1").result_rows == [(1,)]
+    assert guarded.client().query("select 1").result_rows == [(1,)]
     headers = {"X-ClickHouse-User": "default", "X-ClickHouse-Key": PASSWORD.encode()}
     assert httpx.post(guarded.url, content="select 1", headers=headers).text == "1\n"
     parameters = {"user": "default", "password": PASSWORD}
