@@ -254,6 +254,41 @@ def _answer_status(settings: Settings, json_output: bool) -> bool:
     return found.ready
 
 
+class ConnectFormat(StrEnum):
+    """How `millrace connect` prints what clients need."""
+
+    LINES = "lines"
+    ENV = "env"
+
+
+@app.command(epilog='Example: eval "$(millrace connect --format env)"')
+def connect(
+    database: Annotated[
+        str | None, typer.Option(help="Database to read, a source's marts; default: the first source's.")
+    ] = None,
+    output_format: Annotated[
+        ConnectFormat,
+        typer.Option("--format", help="Lines to paste, or variables for a shell or a .env file."),
+    ] = ConnectFormat.LINES,
+    json_output: Json = False,
+) -> None:
+    """Print ready lines for clickhouse-connect, SQLAlchemy, JDBC and curl, credentials included."""
+    from ingestion.contract import source_names
+    from orchestration import connect as ready
+
+    settings = _settings()
+    _require_stack(settings)
+    values = ready.variables(settings)
+    lines = ready.client_lines(settings, database or min(source_names()))
+    if json_output:
+        answer_json({"variables": values, "clients": lines})
+    elif output_format is ConnectFormat.ENV:
+        answer(ready.environment_file(values))
+    else:
+        for client, line in lines.items():
+            answer(f"{client:<18}  {line}")
+
+
 # --- events in ------------------------------------------------------------------------------------
 
 

@@ -44,11 +44,14 @@ def with_credentials(settings: Settings) -> Settings:
         write_private(path, json.dumps(new_credentials(), indent=2) + "\n", only_new=True)
     try:
         kept = json.loads(path.read_text())
-        found = {name: kept[name] for name in wanted}
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
+        kept = None
+    lacking = [name for name in wanted if not isinstance(kept, dict) or not kept.get(name)]
+    if lacking:
         raise StackError(
-            f"{path} does not hold {', '.join(wanted)}: stop the stack and remove the file, and new ones are made"
-        ) from None
+            f"{path} lacks {', '.join(lacking)}: stop the stack and remove the file, and new ones are made"
+        )
+    found = {name: kept[name] for name in wanted}
     # Validated anew: a secret is to be one, whoever prints the settings.
     return Settings.model_validate({**dict(settings), **found})
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
+import clickhouse_connect
+import httpx
 import pytest
+import sqlalchemy
+from clickhouse_connect.driver.client import Client
 
 from orchestration.cli import main
 from orchestration.settings import Settings
@@ -232,3 +238,41 @@ def test_sql_answers_in_the_format_asked_for(
     millrace: Command, flags: tuple[str, ...], expected: str
 ) -> None:
     assert millrace("sql", "select 1 as a, 'x' as b;", *flags).out == expected
+
+
+def test_every_line_that_connect_prints_works_as_it_stands(millrace: Command, clickhouse: Client) -> None:
+    clickhouse.command("create database if not exists connecting")
+    clickhouse.command("create or replace table connecting.connected (x UInt8) engine = Memory")
+    clickhouse.command("insert into connecting.connected values (7)")
+    lines = dict(
+        line.split("  ", 1)
+        for line in millrace("connect", "--database", "connecting").out.splitlines()
+        if line
+    )
+    lines = {client.strip(): line.strip() for client, line in lines.items()}
+    assert list(lines) == ["clickhouse-connect", "SQLAlchemy", "JDBC", "curl"]
+    made = eval(lines["clickhouse-connect"], {"clickhouse_connect": clickhouse_connect})
+    assert made.query("select x from connected").result_rows == [(7,)]
+    with sqlalchemy.create_engine(lines["SQLAlchemy"]).connect() as connection:
+        assert connection.execute(sqlalchemy.text("select x from connected")).all() == [(7,)]
+    told = subprocess.run(lines["curl"], shell=True, capture_output=True, text=True, check=True)
+    assert "connected" in told.stdout.split()
+    # What a JDBC driver makes of its address: the database, and every option as a parameter of each request.
+    address = urlsplit(lines["JDBC"].removeprefix("jdbc:"))
+    options = dict(parse_qsl(address.query))
+    assert options["compress"] == "false"
+    login = (options["user"], options["password"])
+    parameters = {"database": address.path.strip("/")}
+    asked = httpx.post(
+        f"http://{address.netloc}/", params=parameters, content="select x from connected", auth=login
+    )
+    assert asked.text == "7\n"
+    clickhouse.command("drop database connecting sync")
+
+
+def test_connect_fills_the_variables_of_a_shell(millrace: Command, stack: Settings) -> None:
+    ask = 'curl -sS "$CLICKHOUSE_URL" --user "$CLICKHOUSE_USER:$CLICKHOUSE_PASSWORD" --data-binary "select 1"'
+    script = f"{millrace('connect', '--format', 'env').out}\n{ask}"
+    assert subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout == "1\n"
+    values = millrace("connect", "--json").json["variables"]
+    assert values["AWS_SECRET_ACCESS_KEY"] == stack.s3_secret_key.get_secret_value()

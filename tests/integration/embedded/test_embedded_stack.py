@@ -9,10 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from lake.store import StoreError
+from orchestration.connections import WarehouseUnreachableError, object_store, warehouse
 from orchestration.embedded import processes, stack
+from orchestration.embedded.credentials import with_credentials
 from orchestration.embedded.errors import StackError
 from orchestration.embedded.testing import free_port, running_stack, settings_for
+from orchestration.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +50,58 @@ def test_up_again_starts_only_what_died(running):
 def test_secrets_are_readable_by_their_owner_only(running):
     for name in ("pseudonym.key", "stack.json"):
         assert stat.S_IMODE((running.state_dir / name).stat().st_mode) == 0o600
+
+
+@pytest.fixture(scope="module")
+def unconfigured(tmp_path_factory):
+    """A stack whose owner has chosen no password and no keys."""
+    folder = tmp_path_factory.mktemp("unconfigured")
+    ports = {name: free_port() for name in ("clickhouse_port", "s3_port", "dagster_port")}
+    settings = with_credentials(Settings(state_dir=folder, **ports))
+    stack.up(settings, components=stack.STORAGE)
+    yield settings
+    stack.down(settings)
+
+
+def test_up_makes_credentials_that_only_their_owner_can_read(unconfigured):
+    for name in ("credentials.json", "stack.json", "clickhouse.password"):
+        assert stat.S_IMODE((unconfigured.state_dir / name).stat().st_mode) == 0o600
+    assert warehouse(unconfigured).query("select 1").result_rows == [(1,)]
+    assert object_store(unconfigured).list("") is not None
+    assert len(unconfigured.clickhouse_password.get_secret_value()) >= 32
+    assert len(unconfigured.s3_secret_key.get_secret_value()) >= 32
+
+
+def test_the_keys_of_earlier_versions_open_nothing(unconfigured):
+    public = {"s3_access_key": "millrace-laptop", "s3_secret_key": SecretStr("millrace-laptop-secret")}
+    with pytest.raises(StoreError):
+        list(object_store(unconfigured.model_copy(update=public)).list(""))
+    with pytest.raises(WarehouseUnreachableError):
+        warehouse(unconfigured.model_copy(update={"clickhouse_password": SecretStr("")}))
+
+
+def test_credentials_outlive_the_stack_and_are_another_folders_own(unconfigured, tmp_path):
+    assert (
+        with_credentials(Settings(state_dir=unconfigured.state_dir)).s3_secret_key
+        == unconfigured.s3_secret_key
+    )
+    other = with_credentials(Settings(state_dir=tmp_path))
+    assert other.s3_secret_key != unconfigured.s3_secret_key
+    again = with_credentials(Settings(state_dir=tmp_path))
+    assert again.clickhouse_password == other.clickhouse_password
+
+
+def test_a_password_that_somebody_chose_is_kept(tmp_path):
+    chosen = with_credentials(Settings(state_dir=tmp_path, clickhouse_password="chosen"))
+    assert chosen.clickhouse_password.get_secret_value() == "chosen"
+    assert chosen.s3_access_key.startswith("millrace-")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"clickhouse_password": "x"}'])
+def test_credentials_that_cannot_be_read_are_named(tmp_path, content):
+    (tmp_path / "credentials.json").write_text(content)
+    with pytest.raises(StackError, match=r"credentials\.json lacks .*s3_secret_key: .*new ones are made"):
+        with_credentials(Settings(state_dir=tmp_path))
 
 
 def test_later_commands_find_the_ports_in_the_state_folder(running):
