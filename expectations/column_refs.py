@@ -14,6 +14,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from lake.errors import MillraceError
+
 MASKING_AGGREGATES = (
     "count",
     "uniq",
@@ -42,7 +44,7 @@ TABLE_FUNCTIONS = frozenset(
 UNTRACEABLE = ("dictget", "joinget", "dicthas")
 
 
-class LineageError(Exception):
+class LineageError(MillraceError):
     """A query that cannot be followed; the message names the place."""
 
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from lake.errors import MillraceError
+
 Boundary = Literal["raw_in", "marts_out", "lineage"]
 Grain = Literal["received_hour", "hour", "day", "week", "month", "whole"]
 Kind = Literal["columns", "not_null", "in_set", "between", "unique", "rows", "personal_data"]
@@ -15,7 +17,7 @@ Kind = Literal["columns", "not_null", "in_set", "between", "unique", "rows", "pe
 EVIDENCE_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
-class SuiteError(Exception):
+class SuiteError(MillraceError):
     """A suite that cannot be used; the message names the file, the place and what is valid."""
 
 

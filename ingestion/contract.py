@@ -13,6 +13,7 @@ import yaml
 
 from ingestion.contract_lint import SOURCE_FILE, Document, Problem, lint_documents
 from ingestion.schema_types import clickhouse_type, has_fields, is_nullable
+from lake.errors import MillraceError
 
 CONTRACTS_ROOT = Path(__file__).resolve().parent / "contracts"
 
@@ -37,7 +38,7 @@ ENVELOPE_COLUMNS: Mapping[str, str] = {
 """Columns of every raw event beside its payload, with their ClickHouse types."""
 
 
-class ContractError(Exception):
+class ContractError(MillraceError):
     """A source or contract is missing or wrong; the message says which, and what is valid."""
 
 

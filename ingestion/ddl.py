@@ -6,12 +6,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from lake.errors import MillraceError
+
 _TABLE = re.compile(r"create table if not exists (\w+)\.(\w+) \((.*?)\n\)\n(.*?);\n", re.DOTALL)
 _COLUMN = re.compile(r"`?(\w+)`? (.+?) comment '((?:[^']|'')*)'(?: codec\(.*\))?")
 _COMMENT = re.compile(r"^comment '((?:[^']|'')*)'", re.MULTILINE)
 
 
-class DdlError(Exception):
+class DdlError(MillraceError):
     """A DDL file is not of the form that can be read; the message names file and line."""
 
 

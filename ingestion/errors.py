@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lake.errors import MillraceError
 
-class LoadError(Exception):
+
+class LoadError(MillraceError):
     """An input could not be loaded and nothing of it was; one sentence that says what and, if known, what to do."""

@@ -28,12 +28,13 @@ from ingestion.schema_types import (
     types_of,
     value_schema,
 )
+from lake.errors import MillraceError
 
 if TYPE_CHECKING:
     from ingestion.contract import Contract, PayloadParts
 
 
-class NotJsonError(ValueError):
+class NotJsonError(MillraceError):
     """The text is no JSON object with distinct keys."""
 
 

@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lake import paths
+from lake.errors import MillraceError
 from lake.store import ObjectMissingError, ObjectStore
 
 READERS = 8
 
 
-class ManifestError(Exception):
+class ManifestError(MillraceError):
     """A manifest that cannot be read or whose counts do not balance; the message names it."""
 
 

@@ -12,6 +12,8 @@ from typing import Any, Literal, get_args
 
 import yaml
 
+from lake.errors import MillraceError
+
 POLICY_FILE = Path(__file__).resolve().with_name("retention.yaml")
 Kept = Literal[
     "raw_events", "minute_rollups", "hour_rollups", "day_rollups", "raw_lake", "quarantine", "landing"
@@ -24,7 +26,7 @@ HOUR = timedelta(hours=1)
 _AGE = re.compile(r"([1-9]\d*) (day|month|year)s?")
 
 
-class PolicyError(ValueError):
+class PolicyError(MillraceError):
     """A retention policy that cannot be; the message names the value and the valid ones."""
 
 

@@ -19,7 +19,10 @@ from botocore.exceptions import (
     ConnectionClosedError,
     EndpointConnectionError,
     HTTPClientError,
+    IncompleteReadError,
 )
+
+from lake.errors import MillraceError, TransientError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -28,16 +31,19 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MISSING = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 PRECONDITION_FAILED = frozenset({"412", "PreconditionFailed", "ConditionalRequestConflict", "409"})
+BUSY = frozenset({"429", "SlowDown", "RequestTimeout", "Throttling", "TooManyRequests"})
+SERVER_ERROR = 500
+"""HTTP statuses from here on say that the store failed, not that it was asked wrongly."""
 SINGLE_PUT_BYTES = 64 << 20
 DELETE_BATCH = 1000
 
 
-class StoreError(Exception):
+class StoreError(MillraceError):
     """The object store refused or failed an operation; the message names the operation and the reason."""
 
 
-class StoreUnreachableError(StoreError):
-    """Nothing answers at the store's address."""
+class StoreUnreachableError(StoreError, TransientError):
+    """Nothing answers at the store's address, or it cannot serve now."""
 
 
 class ObjectMissingError(StoreError):
@@ -298,11 +304,15 @@ class ObjectStore:
             if code in PRECONDITION_FAILED:
                 raise ObjectExistsError(f"cannot {verb} {where}: it exists already") from error
             message = error.response.get("Error", {}).get("Message") or code
-            raise StoreError(f"cannot {verb} {where}: {message} ({code})") from error
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            kind = StoreUnreachableError if status >= SERVER_ERROR or code in BUSY else StoreError
+            raise kind(f"cannot {verb} {where}: {message} ({code})") from error
         except (EndpointConnectionError, ConnectionClosedError, HTTPClientError) as error:
             raise StoreUnreachableError(
                 f"cannot {verb} {self.url(key)}: no object store answers at {self.endpoint_url}"
             ) from error
+        except IncompleteReadError as error:
+            raise StoreUnreachableError(f"cannot {verb} {self.url(key)}: {error}") from error
         except BotoCoreError as error:
             raise StoreError(f"cannot {verb} {self.url(key)}: {error}") from error
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from lake.errors import MillraceError
 from orchestration.places import partition_of
 from orchestration.resources import Platform
 
@@ -17,7 +18,7 @@ MAX_STEPS = 20
 MAX_MESSAGE = 2000
 
 
-class AlertError(Exception):
+class AlertError(MillraceError):
     """The webhook did not take the alert; the message says why."""
 
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lake.errors import MillraceError, WrongUseError
 from orchestration import settings as settings_module
 from orchestration.console import (
-    WrongUseError,
     answer,
     answer_json,
     answer_table,
@@ -30,7 +30,7 @@ from orchestration.console import (
     show_progress,
     window,
 )
-from orchestration.settings import PROJECT_ROOT, Settings, SettingsError
+from orchestration.settings import PROJECT_ROOT, Settings
 
 if TYPE_CHECKING:
     from ingestion.contract import Source
@@ -84,11 +84,10 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         fail("interrupted", 130)
+    except WrongUseError as error:
+        fail(str(error), 2)
     except Exception as error:
-        wrong_use, failed = _known_errors()
-        if isinstance(error, wrong_use):
-            fail(str(error), 2)
-        if isinstance(error, failed):
+        if isinstance(error, (MillraceError, *_errors_of_clients())):
             fail(_first_sentences(error), 1)
         raise
 
@@ -101,47 +100,11 @@ def _first_sentences(error: Exception) -> str:
     return text
 
 
-def _known_errors() -> tuple[tuple[type[Exception], ...], tuple[type[Exception], ...]]:
-    """Return the exceptions of wrong use and of failed work; imported only when something failed."""
+def _errors_of_clients() -> tuple[type[Exception], ...]:
+    """Return the exceptions of libraries whose messages are meant for people; imported only when something failed."""
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
-    from expectations.model import SuiteError
-    from expectations.proof import ProofError
-    from ingestion.contract import ContractError
-    from ingestion.loader import LoadError
-    from ingestion.simulator import SimulatorError
-    from lake.manifest import ManifestError
-    from lake.policy import PolicyError
-    from lake.store import StoreError
-    from orchestration.connections import WarehouseUnreachableError
-    from orchestration.embedded.errors import StackError
-    from orchestration.partitions import WindowError
-    from orchestration.reports.definition import ReportError
-    from orchestration.retention import RetentionError
-    from orchestration.run import SelectionError
-    from orchestration.warehouse.dbt import DbtError
-    from orchestration.warehouse.lifetimes import LifetimeError
-    from orchestration.warehouse.raw import RawLoadError
-
-    wrong_use = (WrongUseError, SimulatorError, WindowError, SelectionError, RetentionError)
-    failed = (
-        SettingsError,
-        ContractError,
-        LoadError,
-        ManifestError,
-        StoreError,
-        WarehouseUnreachableError,
-        StackError,
-        SuiteError,
-        ProofError,
-        ClickHouseError,
-        DbtError,
-        RawLoadError,
-        ReportError,
-        PolicyError,
-        LifetimeError,
-    )
-    return wrong_use, failed
+    return (ClickHouseError,)
 
 
 def _settings() -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lake.errors import MillraceError, TransientError
 from lake.store import ObjectStore
 from orchestration.settings import Settings
 
@@ -14,8 +15,12 @@ REFUSED = ("AUTHENTICATION_FAILED", "REQUIRED_PASSWORD", "code 516", "Code: 516"
 START_HINT = "start the laptop stack with `millrace up`"
 
 
-class WarehouseUnreachableError(Exception):
-    """ClickHouse does not answer or refuses the credentials; the message says what to do."""
+class WarehouseUnreachableError(TransientError):
+    """ClickHouse does not answer; the message says what to do."""
+
+
+class WarehouseRefusedError(MillraceError):
+    """ClickHouse refuses the user or the password; the message names the settings."""
 
 
 def object_store(settings: Settings) -> ObjectStore:
@@ -37,7 +42,8 @@ def warehouse(settings: Settings, **options: Any) -> Client:
         options: further options of `clickhouse_connect.get_client`.
 
     Raises:
-        WarehouseUnreachableError: when nothing answers, or the user or password is refused.
+        WarehouseUnreachableError: when nothing answers.
+        WarehouseRefusedError: when the user or password is refused.
     """
     import clickhouse_connect  # noqa: PLC0415  half a second that most commands need not pay
     from clickhouse_connect.driver.exceptions import ClickHouseError  # noqa: PLC0415
@@ -55,7 +61,7 @@ def warehouse(settings: Settings, **options: Any) -> Client:
         )
     except ClickHouseError as error:
         if any(mark in str(error) for mark in REFUSED):
-            raise WarehouseUnreachableError(
+            raise WarehouseRefusedError(
                 f"ClickHouse at {address} refuses user {settings.clickhouse_user!r}: "
                 "check MILLRACE_CLICKHOUSE_USER and MILLRACE_CLICKHOUSE_PASSWORD"
             ) from error

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from lake.errors import WrongUseError
+
 if TYPE_CHECKING:
     from lake.manifest import Counts
     from orchestration.run import Progress as RunProgress
@@ -20,10 +22,6 @@ if TYPE_CHECKING:
 ERRORS = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 WIDE = 220
 """Columns of a table that does not go to a terminal."""
-
-
-class WrongUseError(Exception):
-    """The command names something that does not exist, or makes no sense; exit code 2."""
 
 
 def say(text: str) -> None:

@@ -14,6 +14,8 @@ from typing import Final, Literal
 
 import dagster as dg
 
+from lake.errors import WrongUseError
+
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 DBT_FORMAT = "%Y-%m-%d %H:%M:%S"
@@ -97,7 +99,7 @@ CADENCES: Final = (HOURLY, DAILY, WEEKLY, MONTHLY)
 """From the finest to the coarsest; each reads what the finer ones made."""
 
 
-class WindowError(ValueError):
+class WindowError(WrongUseError):
     """A window that cannot be materialised; the message names it and the valid ones."""
 
 

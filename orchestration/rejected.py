@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from ingestion import quarantine
 from ingestion.codes import CODES
 from ingestion.replay import replay as replay_source
+from lake.errors import WrongUseError
 from lake.manifest import Manifest
 from lake.store import ObjectStore
-from orchestration.console import WrongUseError, answer, answer_json, answer_table, say
+from orchestration.console import answer, answer_json, answer_table, say
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:

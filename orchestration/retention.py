@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.locks import held as lock
 from lake import retention as in_lake
+from lake.errors import WrongUseError
 from lake.policy import KEPT, POLICY_FILE, Policy, load_policy
 from lake.retention import Held
 from lake.store import ObjectStore
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from expectations.proof import VerifyReport
 
 
-class RetentionError(Exception):
+class RetentionError(WrongUseError):
     """Retention that cannot run as asked; the message says why."""
 
 

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 
 import dagster as dg
 
+from lake.errors import MillraceError, TransientError
+from orchestration.warehouse.dbt import DbtError
+
 RETRY = dg.RetryPolicy(max_retries=3, delay=4, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.FULL)
 """At most 4, 12 and 28 seconds, each drawn at random: many steps failing together do not return together."""
 
@@ -41,14 +44,27 @@ _CONNECTION = re.compile(
 def is_transient(error: BaseException | str) -> bool:
     """Whether the same work may succeed when it is tried again.
 
-    ClickHouse says so by its error code; without a code, a broken connection is transient and everything else
-    is not.
+    Errors of the platform say so by their type. Those of others are known by their text: by ClickHouse's error code, and
+    without one a broken connection is transient and everything else is not. dbt's errors hold texts of others.
     """
-    text = _chain(error) if isinstance(error, BaseException) else error
+    if isinstance(error, str):
+        return _reads_transient(error)
+    links = list(_chain(error))
+    if any(isinstance(link, TransientError) for link in links):
+        return True
+    texts = [f"{type(link).__name__}: {link}" for link in links if not _speaks_for_itself(link)]
+    return _reads_transient("\n".join(texts))
+
+
+def _reads_transient(text: str) -> bool:
     codes = {int(code) for code in _CODE.findall(text)}
     if codes:
         return bool(codes & TRANSIENT_CLICKHOUSE_CODES)
     return bool(_CONNECTION.search(text))
+
+
+def _speaks_for_itself(error: BaseException) -> bool:
+    return isinstance(error, MillraceError) and not isinstance(error, DbtError)
 
 
 @contextmanager
@@ -68,10 +84,8 @@ def permanent_errors_fail_at_once() -> Iterator[None]:
         raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
 
 
-def _chain(error: BaseException) -> str:
-    parts = []
+def _chain(error: BaseException) -> Iterator[BaseException]:
     seen: BaseException | None = error
     while seen is not None:
-        parts.append(f"{type(seen).__name__}: {seen}")
+        yield seen
         seen = seen.__cause__ or seen.__context__
-    return "\n".join(parts)

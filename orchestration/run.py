@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from lake.errors import WrongUseError
 from lake.manifest import hours_between
 from orchestration.alerts import failed_checks_of, step_error
 from orchestration.assets.landing import load_metadata
@@ -52,7 +53,7 @@ RUN_LOG = "run.log"
 """Where a run from the command line leaves what dbt prints."""
 
 
-class SelectionError(Exception):
+class SelectionError(WrongUseError):
     """An asset selection that cannot be read or selects nothing; the message says what there is."""
 
 

@@ -11,11 +11,13 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from lake.errors import MillraceError
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 STACK_FILE = "stack.json"
 
 
-class SettingsError(Exception):
+class SettingsError(MillraceError):
     """A setting is missing or wrong; the message says which and what to do."""
 
 

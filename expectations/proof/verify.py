@@ -17,11 +17,12 @@ from expectations.proof.marts import Mart, Proof, load_proof
 from expectations.proof.report import Difference, MartResult, VerifyReport
 from expectations.proof.retired import LOADS, Retired, read_retired
 from expectations.proof.scope import TouchedDays, Window, clause, not_before
+from lake.errors import MillraceError
 from lake.manifest import Manifest, all_manifests
 from lake.store import ObjectStore
 
 
-class ProofError(Exception):
+class ProofError(MillraceError):
     """A verification that cannot run as asked; the message says why."""
 
 

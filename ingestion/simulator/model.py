@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ingestion.simulator.columns import Kind
+from lake.errors import WrongUseError
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
@@ -25,7 +26,7 @@ Frames = Mapping[str, pd.DataFrame]
 Rows = list[dict[str, Any]]
 
 
-class SimulatorError(ValueError):
+class SimulatorError(WrongUseError):
     """Something that cannot be simulated was asked for; the message names the value and what is valid."""
 
 

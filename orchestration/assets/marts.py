@@ -17,6 +17,7 @@ from packaging.version import Version
 
 from expectations.raw_in import NEVER_SHOWN, tagged_names
 from ingestion.contract import Source
+from lake.errors import MillraceError
 from orchestration.assets.names import FACTS, KPI, STAGING, owner_of, raw_key, warehouse_pool
 from orchestration.assets.tables import Plot, plot_metadata, table_metadata
 from orchestration.partitions import CADENCES, HOURLY, Cadence, dbt_vars
@@ -38,7 +39,7 @@ SHOWN_ROWS = 5
 """Rows that fail a test, as its check shows them."""
 
 
-class ManifestMissingError(Exception):
+class ManifestMissingError(MillraceError):
     """dbt has not parsed the project yet; the message says how to."""
 
 

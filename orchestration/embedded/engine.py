@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from lake.errors import MillraceError
 from orchestration.embedded.errors import QueryError, query_error
 from orchestration.embedded.statement import quote, quote_name
 
@@ -20,7 +21,7 @@ _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _LOCK = "in-use.lock"
 
 
-class FolderInUseError(Exception):
+class FolderInUseError(MillraceError):
     """Another process owns the data folder."""
 
 

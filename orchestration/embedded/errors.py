@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from lake.errors import MillraceError
+
 _CODE = re.compile(r"Code: (\d+)\. ")
 
 _STATUS = {
@@ -24,11 +26,11 @@ _STATUS = {
 """HTTP status by exception code as ClickHouse's HTTPHandler maps it; 500 for all others."""
 
 
-class StackError(Exception):
+class StackError(MillraceError):
     """The embedded stack cannot do what was asked; the message says why and what to do."""
 
 
-class QueryError(Exception):
+class QueryError(MillraceError):
     """A statement failed; the text begins with `Code: <n>. DB::Exception: `."""
 
     @property

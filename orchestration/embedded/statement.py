@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lake.errors import MillraceError
+
 _TOKEN = re.compile(
     rb"""
     (?P<skip>\s+|--[^\n]*|\#[ !][^\n]*|/\*.*?(?:\*/|\Z))
@@ -33,7 +35,7 @@ _BEFORE_A_NAME = frozenset(
 """After these words, FORMAT is the name of a column."""
 
 
-class StatementError(Exception):
+class StatementError(MillraceError):
     """The text cannot be one statement; `code` is ClickHouse's error code."""
 
     def __init__(self, code: int, name: str, message: str) -> None:

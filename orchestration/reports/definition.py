@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 
 import yaml
 
+from lake.errors import MillraceError
 from orchestration.reports.periods import UNITS, LastPeriods
 
 DEFINITIONS = Path(__file__).resolve().parent
@@ -41,7 +42,7 @@ _PLAIN = re.compile(r"String|Bool|Enum.*|U?Int\d+|Date(32)?|DateTime.*|Decimal\(
 _CRON = re.compile(r"\S+( \S+){4}")
 
 
-class ReportError(Exception):
+class ReportError(MillraceError):
     """A report's definition cannot be used, or it was asked for wrongly; the message says what there is."""
 
 

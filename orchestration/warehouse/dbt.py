@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from lake.errors import MillraceError
 from orchestration.settings import PROJECT_ROOT, Settings
 
 PROJECT_DIR = PROJECT_ROOT / "dbt_project"
@@ -29,7 +30,7 @@ FAILED = ("error", "fail", "runtime error")
 WINDOW_VARIABLES = {"window_from": "MILLRACE_WINDOW_FROM", "window_to": "MILLRACE_WINDOW_TO"}
 
 
-class DbtError(Exception):
+class DbtError(MillraceError):
     """dbt could not parse the project, or nodes failed; the message names each with its reason."""
 
 

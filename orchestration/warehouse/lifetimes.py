@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lake.errors import MillraceError
 from lake.policy import Kept
 
 STATE: Final = "state"
@@ -32,7 +33,7 @@ VALID: Final = f"{', '.join(GRAINS)}, {STATE}, {{keeps: {RAW}, by: <column>}}"
 Node = Mapping[str, Any]
 
 
-class LifetimeError(ValueError):
+class LifetimeError(MillraceError):
     """Models that do not say how long their rows are kept; the message names each, and what can be said."""
 
 

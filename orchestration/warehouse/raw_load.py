@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from ingestion.contract import Correlation, Source
 from ingestion.contract_lint import CORRELATION_COLUMNS, OWN_DATE, PAYLOAD_PREFIX
+from lake.errors import MillraceError
 from lake.manifest import FileEntry, Manifest
 from lake.paths import Kind
 from lake.store import ObjectStore
@@ -75,7 +76,7 @@ _EACH_IDENTITY = """
 """
 
 
-class RawLoadError(Exception):
+class RawLoadError(MillraceError):
     """The lake does not hold what its manifests say; the message names the hour and both numbers."""
 
 

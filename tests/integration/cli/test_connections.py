@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from orchestration.connections import WarehouseUnreachableError, warehouse
+from orchestration.connections import WarehouseRefusedError, WarehouseUnreachableError, warehouse
 from orchestration.embedded.testing import running_stack, settings_for
 
 
@@ -17,7 +17,7 @@ def test_a_wrong_password_names_the_user_and_the_variables(tmp_path: Path) -> No
         assert client.query("select 1").result_rows == [(1,)]
         client.close()
         with pytest.raises(
-            WarehouseUnreachableError, match=r"refuses user 'default'.*MILLRACE_CLICKHOUSE_PASSWORD"
+            WarehouseRefusedError, match=r"refuses user 'default'.*MILLRACE_CLICKHOUSE_PASSWORD"
         ):
             warehouse(settings.model_copy(update={"clickhouse_password": SecretStr("wrong")}))
 

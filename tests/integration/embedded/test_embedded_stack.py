@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from lake.store import StoreError
-from orchestration.connections import WarehouseUnreachableError, object_store, warehouse
+from orchestration.connections import WarehouseRefusedError, object_store, warehouse
 from orchestration.embedded import processes, stack
 from orchestration.embedded.credentials import with_credentials
 from orchestration.embedded.errors import StackError
@@ -76,7 +76,7 @@ def test_the_keys_of_earlier_versions_open_nothing(unconfigured):
     public = {"s3_access_key": "millrace-laptop", "s3_secret_key": SecretStr("millrace-laptop-secret")}
     with pytest.raises(StoreError):
         list(object_store(unconfigured.model_copy(update=public)).list(""))
-    with pytest.raises(WarehouseUnreachableError):
+    with pytest.raises(WarehouseRefusedError):
         warehouse(unconfigured.model_copy(update={"clickhouse_password": SecretStr("")}))
 
 

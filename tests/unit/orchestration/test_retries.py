@@ -1,7 +1,21 @@
+import importlib
+import pkgutil
+
 import dagster as dg
 import pytest
 
+import expectations
+import ingestion
+import lake
+import orchestration
+from ingestion.errors import LoadError
+from lake.errors import MillraceError
+from lake.store import StoreUnreachableError
+from orchestration.connections import WarehouseRefusedError, WarehouseUnreachableError
+from orchestration.embedded.front import _CutOffError
 from orchestration.retries import RETRY, is_transient, permanent_errors_fail_at_once
+from orchestration.warehouse.dbt import DbtError
+from orchestration.warehouse.raw_load import RawLoadError
 
 
 @pytest.mark.parametrize(
@@ -27,6 +41,33 @@ def test_a_passing_fault_is_tried_again(message: str) -> None:
 )
 def test_a_fault_that_will_come_again_is_not(message: str) -> None:
     assert not is_transient(message)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (LoadError("file:///exports/timeout.csv has no header: its first line is 'connection reset'"), False),
+        (RawLoadError("raw files of pocm hold 210 rows, not the 241 that their manifests say"), False),
+        (WarehouseRefusedError("ClickHouse refuses user 'default'"), False),
+        (StoreUnreachableError("cannot list s3://m/raw/: SlowDown"), True),
+        (WarehouseUnreachableError("no ClickHouse answers"), True),
+        (DbtError("1 of 2 dbt nodes failed: Code: 241. DB::Exception: Memory limit exceeded"), True),
+        (DbtError("1 of 2 dbt nodes failed: Code: 62. DB::Exception: Syntax error"), False),
+    ],
+)
+def test_errors_of_the_platform_say_by_their_type(error: MillraceError, expected: bool) -> None:
+    assert is_transient(error) is expected
+
+
+def test_every_error_of_the_platform_is_one_that_the_command_line_prints() -> None:
+    own = {
+        value
+        for package in (lake, ingestion, expectations, orchestration)
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+        for value in vars(importlib.import_module(module.name)).values()
+        if isinstance(value, type) and issubclass(value, Exception) and value.__module__ == module.name
+    }
+    assert {error for error in own if not issubclass(error, MillraceError)} == {_CutOffError}
 
 
 def test_the_cause_of_an_error_decides_too() -> None:
