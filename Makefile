@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo down status test lint format typecheck bench lock clean
+.PHONY: help install demo down status check test test-fast lint format typecheck bench lock clean
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --durations 20
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -29,13 +30,19 @@ down: $(STAMP) ## Stop the stack
 status: $(STAMP) ## Say what is running, and where
 	$(BIN)/millrace status
 
-test: $(STAMP) lint typecheck ## Run every check and every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+check: lint typecheck ## Check format, lint, imports, dependencies, types and contracts
+
+test: check ## Run every check and every test
+	$(PYTEST)
+
+test-fast: $(STAMP) ## Run what needs no stack, and one smoke run of each source
+	$(PYTEST) -m "not stack or smoke"
 
 lint: $(STAMP) ## Lint Python, imports, contracts and generated files (SQL is linted by the tests, it needs the stack)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/deptry . 2>&1
 	$(BIN)/millrace contracts check
 
 typecheck: $(STAMP) ## Check the types

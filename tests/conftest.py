@@ -14,8 +14,15 @@ from orchestration.connections import object_store, warehouse
 from orchestration.embedded.testing import execute_forked, running_stack
 from orchestration.settings import PROJECT_ROOT, Settings
 from orchestration.warehouse import dbt
+from tests import scheduling
 
 SHARED_DATA = PROJECT_ROOT.parent / "shared" / "data"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before xdist reads the groups and the marks are selected by."""
+    scheduling.arrange(items)
 
 
 @pytest.fixture(scope="session", autouse=True)
