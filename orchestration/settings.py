@@ -7,11 +7,13 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lake.errors import MillraceError
+from orchestration.origin import LOOPBACK
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 STACK_FILE = "stack.json"
@@ -74,7 +76,8 @@ class Settings(BaseSettings):
     dagster_port: int = Field(default=3000, ge=1, le=65535)
     """Port of the Dagster UI."""
     dagster_url: str | None = None
-    """Address of the Dagster UI as people reach it, for links in alerts; empty means the port on this machine."""
+    """Address of the Dagster UI as people reach it, for links in alerts; empty means the port on this machine.
+    The UI answers under its host name, and under those of this machine."""
     first_day: date = date(2025, 1, 1)
     """UTC day of received time on which partitions begin; an earlier one only adds partitions."""
 
@@ -98,6 +101,19 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments win over the environment, the environment over the running stack's file."""
         return init_settings, env_settings, StackFile(settings_cls)
+
+    @field_validator("dagster_url")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+            raise ValueError("give the whole address, as in https://dagster.example.com")
+        return value
+
+    @property
+    def dagster_hosts(self) -> frozenset[str]:
+        """The names by which a browser may ask the Dagster UI."""
+        public = urlsplit(self.dagster_url or "").hostname
+        return LOOPBACK | {public} if public else LOOPBACK
 
     @property
     def s3_url(self) -> str:

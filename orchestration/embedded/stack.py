@@ -255,13 +255,14 @@ def _s3(settings: Settings) -> _Component:
 
 def _dagster_webserver(settings: Settings) -> _Component:
     port = settings.dagster_port
-    command = (_script("dagster-webserver"), "-h", HOST, "-p", str(port), "-w", str(WORKSPACE))
+    command = [sys.executable, "-m", "orchestration.webserver"]
+    command += ["--host", HOST, "--port", str(port), "--workspace", str(WORKSPACE)]
     return _Component(
         name="dagster-webserver",
         port=port,
         flag="--dagster-port",
         variable="MILLRACE_DAGSTER_PORT",
-        command=command,
+        command=tuple(command),
         environment=_dagster_environment(settings),
         probe="/server_info",
         url=f"http://{HOST}:{port}",
