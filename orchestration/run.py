@@ -296,7 +296,7 @@ def _selected(definitions: dg.Definitions, select: str | None) -> Set[dg.AssetKe
 def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
-    # Dagster takes both from the environment only; the instance file refers to the first.
+    # Dagster takes both from the environment only; the laptop's instance file refers to the first.
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ.setdefault(BATCH_VARIABLE, str(BATCH_SIZE))
     with dg.DagsterInstance.from_config(str(home)) as instance:

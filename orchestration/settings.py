@@ -78,6 +78,8 @@ class Settings(BaseSettings):
     dagster_url: str | None = None
     """Address of the Dagster UI as people reach it, for links in alerts; empty means the port on this machine.
     The UI answers under its host name, and under those of this machine."""
+    instance_folder: Path | None = Field(default=None, validation_alias="DAGSTER_HOME")
+    """Dagster's instance folder in production, by the variable that Dagster's own processes read."""
     first_day: date = date(2025, 1, 1)
     """UTC day of received time on which partitions begin; an earlier one only adds partitions."""
 
@@ -134,8 +136,21 @@ class Settings(BaseSettings):
 
     @property
     def dagster_home(self) -> Path:
-        """Dagster's instance folder on the laptop."""
-        return self.state_dir / "dagster_home"
+        """Dagster's instance folder: the embedded stack's own, or that of production's UI and daemon.
+
+        Raises:
+            SettingsError: when production has none, or one without an instance file, which Dagster would take
+                for an empty instance of its own making.
+        """
+        if self.environment == "laptop":
+            return self.state_dir / "dagster_home"
+        if self.instance_folder is None:
+            raise SettingsError(
+                "no Dagster instance: set DAGSTER_HOME to the folder of production's dagster.yaml"
+            )
+        if not (self.instance_folder / "dagster.yaml").is_file():
+            raise SettingsError(f"DAGSTER_HOME={str(self.instance_folder)!r}: there is no dagster.yaml in it")
+        return self.instance_folder
 
     @cached_property
     def secret_key(self) -> bytes:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from xml.etree import ElementTree
 
+import pytest
 import yaml
 
+from orchestration.embedded.engine import write_config
 from orchestration.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 ONE_SHOT = "prepare"
 ROLES = {"clickhouse", "minio", "postgres", "webserver", "daemon", "code-server", ONE_SHOT}
+SERVER = PurePosixPath("/etc/clickhouse-server")
+OF_THE_IMAGE = {SERVER / "config.d/docker_related_config.xml", SERVER / "users.d/default-user.xml"}
+"""Files in the two folders that the ClickHouse image brings, or writes when it starts."""
 SECRET_WORDS = ("PASSWORD", "SECRET", "ACCESS_KEY", "PSEUDONYM_KEY", "ROOT_USER")
 
 
@@ -94,11 +101,98 @@ def test_every_millrace_variable_is_a_setting() -> None:
     assert unknown == set()
 
 
-def test_every_file_the_stack_mounts_or_starts_exists() -> None:
-    for service in services().values():
-        for volume in service.get("volumes", []):
-            local = volume.split(":")[0]
-            assert not local.startswith("./") or (ROOT / local).exists(), volume
+def mounted_files(service: dict[str, Any]) -> dict[PurePosixPath, Path]:
+    """What a service sees of this folder: path in the container → path here."""
+    parts = [volume.split(":") for volume in service.get("volumes", [])]
+    return {
+        PurePosixPath(target): ROOT / source for source, target, *_ in parts if source.startswith((".", "/"))
+    }
+
+
+def test_only_single_files_are_mounted_and_all_of_them_exist() -> None:
+    # A folder would hide what the image has there, and what its entrypoint writes there, read-only, ends the start.
+    for name, service in services().items():
+        for target, source in mounted_files(service).items():
+            assert source.is_file(), f"{name}: {target}"
+            assert target not in OF_THE_IMAGE
+
+
+def test_clickhouse_reads_every_file_that_is_mounted() -> None:
+    targets = mounted_files(services()["clickhouse"])
+    assert {target.parent for target in targets} == {SERVER / "config.d", SERVER / "users.d"}
+    assert {ElementTree.parse(source).getroot().tag for source in targets.values()} == {"clickhouse"}
+    shared = {
+        path for folder in ("config.d", "users.d") for path in (ROOT / "deploy/clickhouse" / folder).iterdir()
+    }
+    assert shared <= {source.resolve() for source in targets.values()}, (
+        "the laptop reads more than production"
+    )
+
+
+def listened_to(paths: list[Path]) -> set[str]:
+    """The addresses that these configuration files tell ClickHouse to listen on."""
+    return {str(element.text) for path in paths for element in ElementTree.parse(path).iter("listen_host")}
+
+
+def test_clickhouse_listens_for_the_other_containers() -> None:
+    assert listened_to(list(mounted_files(services()["clickhouse"]).values())) == {"::", "0.0.0.0"}
+
+
+def test_the_embedded_engine_listens_nowhere(tmp_path: Path) -> None:
+    assert listened_to([write_config(ROOT / "deploy/clickhouse", tmp_path)]) == set()
+
+
+def test_the_database_is_healthy_when_other_containers_can_reach_it() -> None:
+    # The image starts a first server that answers on its socket only, and ends it.
+    check = services()["postgres"]["healthcheck"]["test"]
+    assert check[check.index("--host") + 1] == "127.0.0.1"
+
+
+SECRETS = [".env", ".env.production", "deploy/.env", "deploy/.env.local"]
+
+
+def in_image(path: str) -> bool:
+    """Say whether `COPY . .` takes a file: by .dockerignore, the last pattern that matches it or a folder above it."""
+    taken = True
+    whole = PurePosixPath(path)
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        pattern = line.strip()
+        if pattern and not pattern.startswith("#"):
+            negated = pattern.startswith("!")
+            matcher = _matcher(pattern.removeprefix("!").strip("/"))
+            if any(matcher.fullmatch(str(part)) for part in (whole, *whole.parents)):
+                taken = negated
+    return taken
+
+
+def _matcher(pattern: str) -> re.Pattern[str]:
+    """A pattern of a .dockerignore: anchored at the root, `*` within one folder, `**` across folders."""
+    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
+    return re.compile("".join(known.get(part, re.escape(part)) for part in parts))
+
+
+@pytest.mark.parametrize("path", SECRETS)
+def test_no_secret_goes_into_the_image(path: str) -> None:
+    assert not in_image(path)
+
+
+@pytest.mark.parametrize("path", SECRETS)
+def test_no_secret_goes_into_git(path: str) -> None:
+    found = subprocess.run(["git", "check-ignore", "--quiet", "--no-index", path], cwd=ROOT, check=False)
+    assert found.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "path", ["deploy/env.example", "orchestration/settings.py", "dbt_project/dbt_project.yml", "README.md"]
+)
+def test_the_image_and_git_hold_the_rest(path: str) -> None:
+    assert in_image(path)
+    found = subprocess.run(["git", "check-ignore", "--quiet", "--no-index", path], cwd=ROOT, check=False)
+    assert found.returncode == 1
+
+
+def test_what_the_image_starts_with_exists() -> None:
     assert (ROOT / "deploy/Dockerfile").exists()
     assert (ROOT / "deploy/dagster/workspace.yaml").exists()
     assert (ROOT / "deploy/dagster/dagster.yaml").exists()

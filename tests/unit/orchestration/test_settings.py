@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from orchestration.origin import LOOPBACK
@@ -26,3 +28,30 @@ def test_an_address_without_a_host_is_refused(url: str, monkeypatch: pytest.Monk
     monkeypatch.setenv("MILLRACE_DAGSTER_URL", url)
     with pytest.raises(SettingsError, match=f"^MILLRACE_DAGSTER_URL='{url}': .*https://dagster.example.com"):
         load()
+
+
+def test_the_laptop_keeps_its_instance_whatever_else_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "of-somebody-else"))
+    assert Settings(state_dir=tmp_path).dagster_home == tmp_path / "dagster_home"
+
+
+def test_production_has_the_instance_of_its_ui(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").touch()
+    assert Settings(environment="production").dagster_home == tmp_path
+
+
+def test_production_without_an_instance_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    with pytest.raises(SettingsError, match="set DAGSTER_HOME"):
+        _ = Settings(environment="production").dagster_home
+
+
+def test_production_with_a_folder_that_is_no_instance_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with pytest.raises(SettingsError, match=rf"^DAGSTER_HOME='{tmp_path}': there is no dagster.yaml"):
+        _ = Settings(environment="production").dagster_home
