@@ -150,6 +150,9 @@ def up(
     ] = None,
     s3_port: Annotated[int | None, typer.Option(min=1, max=65535, help="S3 port.")] = None,
     dagster_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Dagster UI port.")] = None,
+    generate: Annotated[
+        bool, typer.Option("--generate", help="Write what follows from the contracts first.")
+    ] = False,
     json_output: Json = False,
 ) -> None:
     """Start the laptop stack and print its URLs; starts only what is not running."""
@@ -159,6 +162,8 @@ def up(
     given = {"clickhouse_port": clickhouse_port, "s3_port": s3_port, "dagster_port": dagster_port}
     settings = _settings().model_copy(update={name: port for name, port in given.items() if port})
     settings = with_credentials(settings)
+    if generate:
+        contracts_generate()
     stack.up(settings, progress=lambda name, state: say(f"{name}: {state}"))
     _prepare_warehouse(settings)
     _answer_status(settings, json_output)

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from ingestion.codegen import write_generated
+from ingestion.codegen import stale_files
+from lake.errors import MillraceError
 from orchestration.connections import object_store, warehouse
 from orchestration.settings import PROJECT_ROOT, Settings
 from orchestration.warehouse import dbt, schema
 
 
-def prepare(settings: Settings) -> None:
-    """Create bucket and tables, write what the contracts generate, parse the dbt models; each if needed.
+class StaleFilesError(MillraceError):
+    """Files that are generated from the contracts are not what the contracts say; the message names one."""
 
-    An event type is added by adding its contract: nobody has to remember the rest.
+
+def prepare(settings: Settings) -> None:
+    """Create bucket and tables that are missing, and parse the dbt models if they changed.
+
+    Raises:
+        StaleFilesError: when staging models and the like do not follow the contracts: nobody's files are written here.
     """
+    if settings.environment == "laptop" and (stale := stale_files(PROJECT_ROOT)):
+        raise StaleFilesError(
+            f"{len(stale)} generated files do not follow the contracts, first {stale[0].relative_to(PROJECT_ROOT)}: "
+            "run `millrace contracts generate`"
+        )
     object_store(settings).ensure_bucket()
     client = warehouse(settings)
     try:
         schema.apply(client)
     finally:
         client.close()
-    if settings.environment == "laptop":
-        write_generated(PROJECT_ROOT)
     dbt.prepare_manifest(settings)

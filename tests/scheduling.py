@@ -13,7 +13,13 @@ import pytest
 
 STARTS_A_STACK = frozenset({"running_stack", "start_server", "server_command", "settings_for"})
 """Who names one of these in a test or a fixture starts ClickHouse or S3."""
-HEAVY_FIRST = ("tests/golden/", "tests/integration/warehouse/", "tests/integration/real_data/", "tests/integration/", "")
+HEAVY_FIRST = (
+    "tests/golden/",
+    "tests/integration/warehouse/",
+    "tests/integration/real_data/",
+    "tests/integration/",
+    "",
+)
 """Long work last would leave the other workers idle."""
 
 
@@ -25,11 +31,13 @@ def arrange(items: list[pytest.Item]) -> None:
         shared = _shared(item)
         if shared is not None and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(shared))
-    items.sort(key=lambda item: next(n for n, start in enumerate(HEAVY_FIRST) if item.nodeid.startswith(start)))
+    items.sort(
+        key=lambda item: next(n for n, start in enumerate(HEAVY_FIRST) if item.nodeid.startswith(start))
+    )
 
 
 def _fixtures(item: pytest.Item) -> Iterator[tuple[str, Any]]:
-    definitions = getattr(item, "_fixtureinfo").name2fixturedefs if hasattr(item, "_fixtureinfo") else {}
+    definitions = item._fixtureinfo.name2fixturedefs if hasattr(item, "_fixtureinfo") else {}
     for name, found in definitions.items():
         yield name, found[-1]
 

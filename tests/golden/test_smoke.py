@@ -16,11 +16,15 @@ pytestmark = pytest.mark.smoke
 
 
 @pytest.mark.parametrize("source", source_names())
-def test_a_day_of_a_source_becomes_marts_that_are_proved(stack: Settings, source: str, tmp_path: Path) -> None:
+def test_a_day_of_a_source_becomes_marts_that_are_proved(
+    stack: Settings, source: str, tmp_path: Path
+) -> None:
     landing = Days(source, 1, 0.1, 7, date(2026, 3, 2)).simulate(tmp_path)
     pipeline = Pipeline.fresh(stack, source)
     results = pipeline.run(landing, landing.files)
-    assert sum(result.manifest.counts.accepted for result in results) == landing.truth["totals"]["accepted"] > 0
+    assert (
+        sum(result.manifest.counts.accepted for result in results) == landing.truth["totals"]["accepted"] > 0
+    )
     report = verify(pipeline.store, pipeline.client, source)
     assert report.differences == ()
     assert report.ok

@@ -48,6 +48,12 @@ class Project:
         target.write_bytes(content)
         return target
 
+    def contents(self) -> dict[str, bytes]:
+        """Return every file of contracts, models and documents by its path."""
+        folders = ("ingestion/contracts", "dbt_project/models", "dbt_project/macros", "docs")
+        paths = [path for folder in folders for path in (self.root / folder).rglob("*") if path.is_file()]
+        return {str(path.relative_to(self.root)): path.read_bytes() for path in paths}
+
     def leave_out(self, *sources: str) -> None:
         """Remove the contracts, models, suites and proofs of sources, which take their time."""
         for source in sources:

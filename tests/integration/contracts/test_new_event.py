@@ -59,6 +59,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
                 ]
             )
         )
+        project.millrace("contracts", "generate")
         project.millrace("load", "pocm", str(events), "--received-at", "2026-03-02T10:30:00Z")
         hour = ("--from", "2026-03-02T10:00", "--to", "2026-03-02T11:00")
         project.millrace("run", *hour, "--select", 'key:"raw/pocm" or group:"staging_pocm"')

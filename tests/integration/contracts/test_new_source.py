@@ -40,6 +40,11 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project,
         for name, text in FILES.items():
             project.write(name, text.encode())
         project.write("tickets.ndjson", EVENTS.encode())
+        before = project.contents()
+        said = project.millrace("run", "--from", "2026-03-02", "--to", "2026-03-03", code=1)
+        assert "do not follow the contracts, first " in said
+        assert "run `millrace contracts generate`" in said
+        assert project.contents() == before
         printed = {command[1]: project.millrace(*command[1:]) for command in COMMANDS if command[1] != "up"}
         yield project, printed
 
