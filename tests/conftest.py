@@ -11,9 +11,8 @@ from clickhouse_connect.driver.client import Client
 
 from lake.store import ObjectStore
 from orchestration.connections import object_store, warehouse
-from orchestration.embedded.testing import execute_forked, running_stack
+from orchestration.embedded.testing import running_stack
 from orchestration.settings import PROJECT_ROOT, Settings
-from orchestration.warehouse import dbt
 from tests import scheduling
 
 SHARED_DATA = PROJECT_ROOT.parent / "shared" / "data"
@@ -23,14 +22,6 @@ SHARED_DATA = PROJECT_ROOT.parent / "shared" / "data"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Before xdist reads the groups and the marks are selected by."""
     scheduling.arrange(items)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def forked_dbt() -> Iterator[None]:
-    """Start dbt where tests call it as a fork; what Dagster starts is started as in production."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dbt, "execute", execute_forked)
-        yield
 
 
 @pytest.fixture(scope="session")

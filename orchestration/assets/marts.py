@@ -25,6 +25,7 @@ from orchestration.places import Place, place_of
 from orchestration.resources import Platform
 from orchestration.retries import RETRY, is_transient
 from orchestration.warehouse import dbt as dbt_project
+from orchestration.warehouse import dbt_server
 from orchestration.warehouse.builds import note_builds
 from orchestration.warehouse.restore import restore_hours
 
@@ -227,7 +228,6 @@ def build_dbt_assets(
                 raise _failure(error, invocation.target_path) from error
             if context.selected_asset_keys == context.assets_def.keys:
                 note_builds(client, source.name, cadence.name, place.window.start, place.window.end)
-        dbt_project.keep_parse(platform.settings, invocation.target_path)
         shutil.rmtree(invocation.target_path, ignore_errors=True)
 
     return models
@@ -346,10 +346,14 @@ def start_dbt(
     }
     if params.indirect_selection:
         env["DBT_INDIRECT_SELECTION"] = params.indirect_selection
-    dbt_project.reuse_parse(platform.settings, target)
-    return DbtCliInvocation.run(
-        args=[dbt_project.EXECUTABLE, "build", *params.selection_args],
-        env=env,
+    return DbtCliInvocation(
+        # It is used as the `Popen` that it stands for.
+        process=dbt_server.start(  # type: ignore[arg-type]
+            ["build", *params.selection_args],
+            env,
+            dbt_project.PROJECT_DIR,
+            dbt_project.parsed_project(platform.settings),
+        ),
         manifest=manifest,
         dagster_dbt_translator=translator,
         project_dir=dbt_project.PROJECT_DIR,

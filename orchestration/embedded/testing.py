@@ -1,17 +1,12 @@
-"""A stack for tests: its own folder and free ports, storage only; and dbt that starts in half the time."""
+"""A stack for tests: its own folder and free ports, storage only."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import random
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ingestion.contract import source_names
@@ -23,7 +18,6 @@ from orchestration.warehouse import schema
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-IMPORTED = ["dbt.cli.main", "dbt.adapters.clickhouse"]
 LAYERS = ("raw", "ops", "staging", "intermediate")
 
 
@@ -66,29 +60,3 @@ def emptied(client: Client) -> Iterator[None]:
     empty_warehouse(client)
     yield
     empty_warehouse(client)
-
-
-def execute_forked(args: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run dbt as a process that is forked from one which has imported it, and wait for it.
-
-    Importing dbt is half of what a small run takes, and tests run it some hundred times.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTED)
-    with TemporaryDirectory() as folder:
-        output = Path(folder, "output")
-        process = context.Process(target=_be_dbt, args=(list(args), dict(env), output))
-        process.start()
-        process.join()
-        return subprocess.CompletedProcess(args, process.exitcode or 0, output.read_text(), "")
-
-
-def _be_dbt(args: list[str], env: dict[str, str], output: Path) -> None:
-    with output.open("w") as stream:
-        os.dup2(stream.fileno(), sys.stdout.fileno())
-        os.dup2(stream.fileno(), sys.stderr.fileno())
-    os.environ.clear()
-    os.environ.update(env)
-    from dbt.cli.main import cli  # noqa: PLC0415  the process that this one is forked from has imported it
-
-    cli(args)

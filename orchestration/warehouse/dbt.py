@@ -1,6 +1,7 @@
 """dbt as a part of the platform: its project, its environment from the settings, parsing and building.
 
-dbt runs as its own process: it keeps global state, and a crash of it must not take Dagster along.
+Every invocation of dbt is a process of its own, see dbt_server.py: dbt keeps global state, and a crash of it must not
+take Dagster along.
 """
 
 from __future__ import annotations
@@ -10,18 +11,18 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
 from lake.errors import MillraceError
 from orchestration.settings import PROJECT_ROOT, Settings
+from orchestration.warehouse import dbt_server
 
 PROJECT_DIR = PROJECT_ROOT / "dbt_project"
-EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
 MANIFEST_PATH = PROJECT_DIR / "target" / "manifest.json"
 FINGERPRINT_FILE = "fingerprint.txt"
 PARTIAL_PARSE_FILE = "partial_parse.msgpack"
@@ -83,7 +84,7 @@ def prepare_manifest(settings: Settings, manifest_path: Path = MANIFEST_PATH) ->
     """Parse the project into `manifest.json`, unless it was parsed as it is now. Opens no connection.
 
     Returns:
-        The manifest's path.
+        The manifest's path; the parsed project lies beside it.
 
     Raises:
         DbtError: when the project does not parse.
@@ -95,17 +96,28 @@ def prepare_manifest(settings: Settings, manifest_path: Path = MANIFEST_PATH) ->
         return manifest_path
     target.mkdir(parents=True, exist_ok=True)
     stamp.unlink(missing_ok=True)
-    done = _dbt(environment(settings), target, ["parse"])
-    if done.returncode != 0:
-        raise DbtError(f"the dbt project does not parse:\n{_tail(done)}")
+    # Not in place: another process may be reading the one that is there.
+    with TemporaryDirectory(dir=target) as made:
+        if (target / PARTIAL_PARSE_FILE).exists():
+            shutil.copy2(target / PARTIAL_PARSE_FILE, made)
+        done = _dbt(environment(settings), Path(made), ["parse"])
+        if done.returncode != 0:
+            raise DbtError(f"the dbt project does not parse:\n{_tail(done)}")
+        for name in (PARTIAL_PARSE_FILE, manifest_path.name):
+            Path(made, name).replace(target / name)
     stamp.write_text(fingerprint)
     return manifest_path
+
+
+def parsed_project(settings: Settings) -> Path:
+    """The project as dbt takes it without parsing, which it does here if needed."""
+    return prepare_manifest(settings, MANIFEST_PATH).with_name(PARTIAL_PARSE_FILE)
 
 
 def run_dbt(
     settings: Settings,
     args: Sequence[str],
-    variables: Mapping[str, str] | None = None,
+    window: Mapping[str, str] | None = None,
     *,
     log_comment: Mapping[str, str] | None = None,
     target_dir: Path | None = None,
@@ -116,7 +128,7 @@ def run_dbt(
     Args:
         settings: where the warehouse is.
         args: dbt's arguments.
-        variables: dbt vars; window_from and window_to bound the received hours whose dates are rebuilt.
+        window: window_from and window_to bound the received hours whose dates are rebuilt.
         log_comment: run, asset and partition, written into the query log with every build of a model.
         target_dir: where dbt writes; by default a folder of its own below the state directory, so that two
             runs do not disturb each other.
@@ -126,16 +138,12 @@ def run_dbt(
         DbtError: when dbt or one of its nodes fails; names the nodes.
     """
     target = target_dir or settings.state_dir / "dbt" / uuid4().hex[:12]
-    reuse_parse(settings, target)
-    window = {name: value for name, value in (variables or {}).items() if name in WINDOW_VARIABLES}
-    others = {name: value for name, value in (variables or {}).items() if name not in WINDOW_VARIABLES}
     env = environment(settings, window)
     if unit_tests:
         del env["DBT_EXCLUDE_RESOURCE_TYPES"]
     if log_comment is not None:
         env["MILLRACE_LOG_COMMENT"] = json.dumps(log_comment, sort_keys=True)
-    done = _dbt(env, target, [*args, *(["--vars", json.dumps(others)] if others else [])])
-    keep_parse(settings, target)
+    done = _dbt(env, target, args, parsed_project(settings))
     path = target / "run_results.json"
     written = json.loads(path.read_text()) if path.exists() else {"results": [], "elapsed_time": 0.0}
     failed = [result for result in written["results"] if result["status"] in FAILED]
@@ -147,42 +155,16 @@ def run_dbt(
     return DbtResult(tuple(written["results"]), float(written["elapsed_time"]))
 
 
-def reuse_parse(settings: Settings, target: Path) -> None:
-    """Let dbt start in `target` from the project as parsed for this warehouse, else as `prepare_manifest` parsed it.
-
-    dbt itself checks whether that still holds; for another warehouse than it was parsed for it parses everything again.
-    """
-    target.mkdir(parents=True, exist_ok=True)
-    own = target / PARTIAL_PARSE_FILE
-    for parsed in (_kept_parse(settings), MANIFEST_PATH.parent / PARTIAL_PARSE_FILE):
-        if parsed.exists() and not own.exists():
-            shutil.copy2(parsed, own)
-
-
-def keep_parse(settings: Settings, target: Path) -> None:
-    """Keep what dbt parsed anew in `target` for the next run."""
-    own, kept = target / PARTIAL_PARSE_FILE, _kept_parse(settings)
-    if own.exists() and not (kept.exists() and kept.stat().st_mtime_ns == own.stat().st_mtime_ns):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        whole = kept.with_name(f"{uuid4().hex}.tmp")
-        shutil.copy2(own, whole)
-        whole.replace(kept)
-
-
-def _kept_parse(settings: Settings) -> Path:
-    return settings.state_dir / "dbt" / PARTIAL_PARSE_FILE
-
-
-def _dbt(env: Mapping[str, str], target: Path, args: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def _dbt(
+    env: Mapping[str, str], target: Path, args: Sequence[str], parsed: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     folders = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
     places = {"DBT_TARGET_PATH": str(target), "DBT_LOG_PATH": str(target), "DBT_USE_COLORS": "false"}
-    return execute([*args, *folders], {**env, **places})
-
-
-def execute(args: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run dbt as a process with these arguments and this environment, and wait for it."""
-    return subprocess.run([EXECUTABLE, *args], env=env, capture_output=True, text=True, check=False)
+    process = dbt_server.start([*args, *folders], {**env, **places}, PROJECT_DIR, parsed)
+    with process.stdout:
+        printed = process.stdout.read().decode(errors="replace")
+    return subprocess.CompletedProcess(process.args, process.wait(), printed)
 
 
 def _tail(done: subprocess.CompletedProcess[str], lines: int = 20) -> str:
-    return "\n".join((done.stdout + done.stderr).strip().splitlines()[-lines:])
+    return "\n".join(done.stdout.strip().splitlines()[-lines:])
