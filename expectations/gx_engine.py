@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import great_expectations
-import great_expectations.expectations
+import sqlalchemy
 from great_expectations.checkpoint.actions import UpdateDataDocsAction
 from great_expectations.core.run_identifier import RunIdentifier
 from great_expectations.data_context.types.base import (
@@ -21,37 +21,69 @@ from great_expectations.data_context.types.base import (
     InMemoryStoreBackendDefaults,
     ProgressBarsConfig,
 )
-from great_expectations.expectations.core.unexpected_rows_expectation import UnexpectedRowsExpectation
+from great_expectations.execution_engine import SqlAlchemyExecutionEngine
+from great_expectations.expectations.expectation import BatchExpectation
+from great_expectations.expectations.metrics.metric_provider import metric_value
+from great_expectations.expectations.metrics.query_metric_provider import QueryMetricProvider
 from great_expectations.render.components import LegacyDiagnosticRendererType, RenderedTableContent
 from great_expectations.render.renderer.renderer import renderer
 
 from expectations.model import Check, Table
 from expectations.redact import redact_json
+from expectations.scope import escape
 
 SITE = "millrace"
 RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 5}
 
 # GX is typed for pydantic 1 and re-exports without saying so.
 gx: Any = great_expectations
-gxe: Any = great_expectations.expectations
 
 _ONE_AT_A_TIME = threading.Lock()
 
 logging.getLogger("great_expectations").setLevel(logging.ERROR)
 
 
-class ExpectNoRowsThatBreakRule(UnexpectedRowsExpectation):
-    """No row of the batch breaks a rule that is written in SQL.
+class BrokenRows(QueryMetricProvider):
+    """How many rows break each rule of a table, and a few of them as JSON: one query for all rules.
 
-    Its query returns one row: how many rows break the rule, and a few of them as JSON. GX's own expectation
-    runs a rule's query twice, once to count and once to fetch; this one reads the data once and keeps no more
-    than the sample in memory.
+    The expectations of a table ask for the same metric, which GX then computes once.
     """
 
+    metric_name = "broken_rows.table"
+    value_keys = ("rules",)
+
+    queries: ClassVar[dict[str, str]] = {}
+    """By the name under which expectations ask. Named and not handed on: GX writes the arguments of every expectation
+    into its results, and a query of many rules is long."""
+
+    @metric_value(engine=SqlAlchemyExecutionEngine)
+    def _sqlalchemy(
+        cls,  # noqa: N805  GX calls it on the class
+        execution_engine: Any,
+        metric_domain_kwargs: dict[str, Any],
+        metric_value_kwargs: dict[str, Any],
+        metrics: dict[str, Any],
+        runtime_configuration: dict[str, Any],
+    ) -> dict[str, tuple[int, list[str]]]:
+        query = sqlalchemy.text(escape(cls.queries[metric_value_kwargs["rules"]]))
+        rows = execution_engine.execute_query(query).fetchall()
+        return {rule: (int(count), list(sample)) for rule, count, sample in rows}
+
+
+class ExpectNoRowsThatBreakRule(BatchExpectation):
+    """No row of the batch breaks a rule.
+
+    GX's own expectations run one or two queries each; these share one, which keeps no more than a sample.
+    """
+
+    rules: str
+    """Names the query in `BrokenRows.queries`."""
+    rule: str
     personal_columns: list[str] = []  # noqa: RUF012  pydantic copies it per instance
 
-    metric_dependencies: ClassVar[tuple[str, ...]] = ("unexpected_rows_query.table",)
-    args_keys: ClassVar[tuple[str, ...]] = ("unexpected_rows_query", "personal_columns")
+    metric_dependencies: ClassVar[tuple[str, ...]] = ("broken_rows.table",)
+    args_keys: ClassVar[tuple[str, ...]] = ("rule", "personal_columns")
+    success_keys: ClassVar[tuple[str, ...]] = ("rules",)
 
     def _validate(
         self,
@@ -59,9 +91,8 @@ class ExpectNoRowsThatBreakRule(UnexpectedRowsExpectation):
         runtime_configuration: dict[str, Any] | None = None,
         execution_engine: Any = None,
     ) -> dict[str, Any]:
-        (row,) = metrics["unexpected_rows_query.table"]
-        count = int(row["unexpected_rows"])
-        sample = redact_json(row["sample"], self.personal_columns)
+        count, found = metrics["broken_rows.table"][self.rule]
+        sample = redact_json(list(dict.fromkeys(found)), self.personal_columns)
         return {"success": count == 0, "result": {"observed_value": count, "details": {"sample": sample}}}
 
     @classmethod
@@ -102,31 +133,15 @@ class Outcome:
     error: str | None
 
 
-def expectation(check: Check, query: str | None, personal_columns: Sequence[str]) -> Any:
-    """Return the GX expectation of a check."""
-    common: dict[str, Any] = {
-        "meta": {"rule": check.rule, "owner": check.owner, "reason": check.reason},
+def _expectation(check: Check, rules: str, personal_columns: Sequence[str]) -> Any:
+    return ExpectNoRowsThatBreakRule(
+        rules=rules,
+        rule=check.rule,
+        personal_columns=list(personal_columns),
+        meta={"rule": check.rule, "owner": check.owner, "reason": check.reason},
         # Data Docs show this sentence; meta properties, GX's own way to do it, fail in 1.24.
-        "description": f"{check.rule}: {check.reason} (owner: {check.owner})",
-    }
-    match check.kind:
-        case "columns":
-            columns = set(check.arguments["columns"])
-            return gxe.ExpectTableColumnsToMatchSet(column_set=columns, exact_match=False, **common)
-        case "not_null":
-            return gxe.ExpectColumnValuesToNotBeNull(column=check.column, **common)
-        case "in_set":
-            values = list(check.arguments["values"])
-            return gxe.ExpectColumnValuesToBeInSet(column=check.column, value_set=values, **common)
-        case "between":
-            bounds = {"min_value": check.arguments.get("min"), "max_value": check.arguments.get("max")}
-            return gxe.ExpectColumnValuesToBeBetween(column=check.column, **bounds, **common)
-        case _:
-            return ExpectNoRowsThatBreakRule(
-                unexpected_rows_query=query or "",
-                personal_columns=list(personal_columns),
-                **common,
-            )
+        description=f"{check.rule}: {check.reason} (owner: {check.owner})",
+    )
 
 
 class Validator:
@@ -162,17 +177,39 @@ class Validator:
 
     def close(self) -> None:
         """Close the connections."""
+        BrokenRows.queries.clear()
         try:
             self._source.get_execution_engine().engine.dispose()
         finally:
             _ONE_AT_A_TIME.release()
 
-    def prepare(self, suite: str, table: Table, batch_query: str, expectations: Sequence[Any]) -> Any:
-        """Return the GX validation definition of the touched rows of one table."""
-        name = f"{suite}.{table.name}"
-        asset = self._source.add_query_asset(table.qualified, query=batch_query)
+    def prepare(
+        self,
+        suite: str,
+        table: Table,
+        batch_query: str,
+        queries: Iterable[tuple[Sequence[Check], str]],
+        personal_columns: Sequence[str],
+        label: str = "",
+    ) -> Any:
+        """Return the GX validation definition of the touched rows of one table.
+
+        Args:
+            suite: its name.
+            table: which.
+            batch_query: its touched rows.
+            queries: checks, and the query that finds for each of them what breaks it, see scope.broken_rows_query.
+            personal_columns: whose values are never shown.
+            label: what tells this definition from another of the same table.
+        """
+        name = f"{suite}.{table.name}{label}"
+        expectations = []
+        for number, (checks, query) in enumerate(queries):
+            BrokenRows.queries[f"{name} {number}"] = query
+            expectations += [_expectation(check, f"{name} {number}", personal_columns) for check in checks]
+        asset = self._source.add_query_asset(f"{table.qualified}{label}", query=batch_query)
         batch = asset.add_batch_definition_whole_table("touched rows")
-        gx_suite = self._context.suites.add(gx.ExpectationSuite(name=name, expectations=list(expectations)))
+        gx_suite = self._context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations))
         return self._context.validation_definitions.add(
             gx.ValidationDefinition(name=name, data=batch, suite=gx_suite)
         )
@@ -218,27 +255,7 @@ def _outcome(result: Any) -> Outcome:
     values = result.result or {}
     if error is not None:
         return Outcome(False, None, (), "not evaluated", error)
-    details = values.get("details") or {}
-    if "sample" in details:
-        count, sample = int(values["observed_value"]), tuple(details["sample"])
-    elif "mismatched" in details:
-        missing = details["mismatched"].get("missing", [])
-        return Outcome(
-            bool(result.success),
-            len(missing),
-            tuple({"missing": m} for m in missing),
-            f"columns missing: {', '.join(missing)}",
-            None,
-        )
-    elif "unexpected_count" in values:
-        count = int(values["unexpected_count"])
-        column = result.expectation_config.kwargs.get("column", "value")
-        seen = dict.fromkeys(str(v) for v in values.get("partial_unexpected_list") or ())
-        sample = tuple({column: value} for value in seen)
-    elif values.get("element_count") == 0 or result.success:
-        count, sample = 0, ()
-    else:
-        return Outcome(False, None, (), "failed without a count", "GX reported a failure and no count")
+    count, sample = int(values["observed_value"]), tuple(values["details"]["sample"])
     return Outcome(bool(result.success), count, sample, f"{count:,} row{'' if count == 1 else 's'}", None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -12,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from expectations.data_docs import publish
-from expectations.model import Check, ExpectationResult, GateWindow, Suite, SuiteResult
+from expectations.model import Check, ExpectationResult, GateWindow, Suite, SuiteResult, Table
 from expectations.redact import redact_text
-from expectations.scope import batch_query, counting_query, touched_days_sql
+from expectations.scope import batch_query, broken_rows_query, state_columns, touched_days_sql
+
+ONE_BY_ONE = " one by one"
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
     from expectations.gx_engine import Outcome, Validator
-
-COUNTED_BY_QUERY = frozenset({"rows", "unique", "personal_data"})
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,17 @@ class Warehouse:
     def settings(self) -> dict[str, str]:
         """ClickHouse settings of every query.
 
-        One that names many days is longer than the default allows; long windows group on disk.
+        One that asks for all rules of a table, or names many days, is longer than the defaults allow; long windows
+        group on disk.
         """
         comment = {"log_comment": self.log_comment} if self.log_comment else {}
-        return {"max_query_size": "4194304", "max_bytes_before_external_group_by": "1000000000", **comment}
+        return {
+            "max_query_size": "16777216",
+            "max_ast_elements": "1000000",
+            "max_expanded_ast_elements": "10000000",
+            "max_bytes_before_external_group_by": "1000000000",
+            **comment,
+        }
 
     @property
     def url(self) -> str:
@@ -159,12 +167,7 @@ def _run(
                 why = f"table {table.qualified} does not exist"
                 outcomes.update({check.rule: _not_run(suite, check, why) for check in checks})
             elif checks:
-                prepared[key] = validator.prepare(
-                    suite.name,
-                    table,
-                    batch_query(table, suite.source, window, days, state_columns(columns[table.qualified])),
-                    [_expectation(check, suite, window, days, columns[table.qualified]) for check in checks],
-                )
+                prepared[key] = _Asked(suite, table, checks, window, days, columns[table.qualified])
         found = _validate(validator, suite, prepared, run_name, outcomes)
         for check in suite.checks:
             if check.rule in found:
@@ -173,49 +176,54 @@ def _run(
         validator.close()
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """The checks of one table."""
+
+    suite: Suite
+    table: Table
+    checks: Sequence[Check]
+    window: GateWindow
+    days: Sequence[date]
+    columns: Mapping[str, str]
+
+    def prepare(self, validator: Validator, *, together: bool) -> Any:
+        """Ask by one query, or by one for each check."""
+        suite, window, days = self.suite, self.window, self.days
+        groups = [self.checks] if together else [[check] for check in self.checks]
+        return validator.prepare(
+            suite.name,
+            self.table,
+            batch_query(self.table, suite.source, window, days, state_columns(self.columns)),
+            [(group, broken_rows_query(group, suite, window, days, self.columns)) for group in groups],
+            sorted(suite.personal_columns),
+            "" if together else ONE_BY_ONE,
+        )
+
+
 def _validate(
     validator: Validator,
     suite: Suite,
-    prepared: Mapping[str, Any],
+    asked: Mapping[str, _Asked],
     run_name: str,
     outcomes: dict[str, ExpectationResult],
 ) -> dict[str, Outcome]:
-    """Validate all tables at once; where that breaks off, each by itself, so that none hides the others."""
-    if not prepared:
+    """Validate all tables at once, each by one query; where that breaks off, check by check: none hides the others."""
+    if not asked:
         return {}
-    try:
-        return validator.validate(suite.name, list(prepared.values()), run_name)
-    except Exception:  # whatever stopped the whole will name itself below
-        found: dict[str, Outcome] = {}
-        for key, definition in prepared.items():
-            try:
-                found |= validator.validate(f"{suite.name} {key}", [definition], run_name)
-            except Exception as error:
-                for check in suite.checks:
-                    if check.table == key:
-                        outcomes[check.rule] = _not_run(suite, check, _reason(error))
-        return found
-
-
-def _expectation(
-    check: Check, suite: Suite, window: GateWindow, days: Sequence[date], columns: Mapping[str, str]
-) -> Any:
-    from expectations import gx_engine  # noqa: PLC0415  loaded by the caller already
-
-    query = None
-    if check.kind in COUNTED_BY_QUERY:
-        query = counting_query(check, suite, window, days, text_columns(columns))
-    return gx_engine.expectation(check, query, sorted(suite.personal_columns))
-
-
-def text_columns(columns: Mapping[str, str]) -> list[str]:
-    """Return the columns that hold text, given column types by name."""
-    return [name for name, kind in columns.items() if "String" in kind and "AggregateFunction" not in kind]
-
-
-def state_columns(columns: Mapping[str, str]) -> list[str]:
-    """Return the columns that hold aggregate states, given column types by name."""
-    return [name for name, kind in columns.items() if "AggregateFunction(" in kind]
+    found: dict[str, Outcome] = {}
+    with suppress(Exception):  # whatever stopped the whole will name itself below
+        together = [table.prepare(validator, together=True) for table in asked.values()]
+        found = validator.validate(suite.name, together, run_name)
+    for key, table in asked.items():
+        if all(check.rule in found and found[check.rule].error is None for check in table.checks):
+            continue
+        try:
+            alone = table.prepare(validator, together=False)
+            found |= validator.validate(f"{suite.name} {key}{ONE_BY_ONE}", [alone], run_name)
+        except Exception as error:
+            outcomes.update({check.rule: _not_run(suite, check, _reason(error)) for check in table.checks})
+    return found
 
 
 def _columns(client: Client, suite: Suite) -> dict[str, dict[str, str]]:

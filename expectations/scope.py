@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
 
 from expectations.model import Check, GateWindow, Suite, Table
 from expectations.payload_sql import literal
 from expectations.redact import EMAIL_PATTERN, PHONE_PATTERN
 
 SAMPLE_ROWS = 5
-BATCH = "{batch}"
 
 _PERIOD_OF_DAY = {"week": "toMonday", "month": "toStartOfMonth"}
 
@@ -55,36 +55,91 @@ def batch_query(
     return f"SELECT {columns} FROM {table.qualified} WHERE {condition(table, source, window, days)}"
 
 
-def counting_query(
-    check: Check, suite: Suite, window: GateWindow, days: Sequence[date], text_columns: Sequence[str]
+def broken_rows_query(
+    checks: Sequence[Check],
+    suite: Suite,
+    window: GateWindow,
+    days: Sequence[date],
+    columns: Mapping[str, str],
 ) -> str:
-    """Return the query that counts the rows that break a rule and samples them, in one row.
+    """Return the query that finds for every check of a table how many rows break it, and samples them.
 
-    `{batch}` in it stands for the touched rows of the check's own table; every other table of the suite that
-    the rule reads is cut to its touched rows too.
+    A rule reads tables by their suite keys: each stands for its touched rows, that of the checks and every other.
+
+    Args:
+        checks: of one table.
+        suite: which tables and relations there are.
+        window: received hours.
+        days: the occurred days that these hours touch.
+        columns: column types of the table by name.
+
+    Returns:
+        A query of one row a check: rule, unexpected_rows, sample (JSON objects as text).
     """
-    broken = _broken_rows(check, text_columns)
-    shared = [f"{check.table} as (select * from {BATCH})"]
-    for key, table in suite.tables.items():
-        if key != check.table and _mentions(broken, key):
-            shared.append(f"{key} as ({escape(batch_query(table, suite.source, window, days))})")
-    shared += [f"{key} as ({escape(sql)})" for key, sql in suite.relations.items() if _mentions(broken, key)]
-    count = "sum(unexpected_rows)" if _mentions(broken, "unexpected_rows") else "count()"
-    return (
-        f"with {', '.join(shared)} select toInt64({count}) as unexpected_rows, "
-        f"groupArray({SAMPLE_ROWS})(formatRowNoNewline('JSONEachRow', *)) as sample from ({escape(broken)})"
+    broken = {check.rule: _broken_rows(check, columns) for check in checks}
+    (own,) = {check.table for check in checks}
+    left_out = {own: state_columns(columns)}
+    shared = [
+        f"{key} as ({batch_query(table, suite.source, window, days, left_out.get(key, ()))})"
+        for key, table in suite.tables.items()
+        if key == own or any(_mentions(sql, key) for sql in broken.values())
+    ]
+    shared += [
+        f"{key} as ({sql})"
+        for key, sql in suite.relations.items()
+        if any(_mentions(other, key) for other in broken.values())
+    ]
+    return f"with {', '.join(shared)} " + " union all ".join(
+        f"select {literal(rule)} as rule, toInt64({_count_of(sql)}) as unexpected_rows, "
+        f"groupArray({SAMPLE_ROWS})(formatRowNoNewline('JSONEachRow', *)) as sample from ({sql})"
+        for rule, sql in broken.items()
     )
 
 
-def _broken_rows(check: Check, text_columns: Sequence[str]) -> str:
-    if check.kind == "rows":
-        return str(check.arguments["query"]).rstrip("; \n")
-    if check.kind == "unique":
-        columns = ", ".join(check.arguments["columns"])
-        return f"select {columns}, count() as copies from {check.table} group by {columns} having copies > 1"
-    if check.kind == "personal_data":
-        return _personal_rows(check.table, text_columns)
-    raise ValueError(f"{check.rule}: a check of kind {check.kind} has no query")
+def text_columns(columns: Mapping[str, str]) -> list[str]:
+    """Return the columns that hold text, given column types by name."""
+    return [name for name, kind in columns.items() if "String" in kind and "AggregateFunction" not in kind]
+
+
+def state_columns(columns: Mapping[str, str]) -> list[str]:
+    """Return the columns that hold aggregate states, given column types by name."""
+    return [name for name, kind in columns.items() if "AggregateFunction(" in kind]
+
+
+def _count_of(sql: str) -> str:
+    return "sum(unexpected_rows)" if _mentions(sql, "unexpected_rows") else "count()"
+
+
+def _broken_rows(check: Check, columns: Mapping[str, str]) -> str:
+    """The rows that break a check; an unknown value breaks `not_null` only."""
+    match check.kind:
+        case "rows":
+            return str(check.arguments["query"]).rstrip("; \n")
+        case "unique":
+            names = ", ".join(check.arguments["columns"])
+            return f"select {names}, count() as copies from {check.table} group by {names} having copies > 1"
+        case "personal_data":
+            return _personal_rows(check.table, text_columns(columns))
+        case "columns":
+            wanted = ", ".join(map(literal, check.arguments["columns"]))
+            held = ", ".join(map(literal, columns))
+            return f"select arrayJoin([{wanted}]) as missing where missing not in ({held})"
+        case "not_null":
+            broken = f"{check.column} is null"
+        case "in_set":
+            broken = f"{check.column} not in ({', '.join(map(_value, check.arguments['values']))})"
+        case "between":
+            bounds = [
+                f"{check.column} {sign} {_value(check.arguments[name])}"
+                for name, sign in (("min", ">="), ("max", "<="))
+                if check.arguments.get(name) is not None
+            ]
+            broken = f"not ({' and '.join(bounds)})"
+    return f"select {check.column} from {check.table} where {broken}"
+
+
+def _value(value: Any) -> str:
+    return literal(value) if isinstance(value, str) else str(value)
 
 
 def _personal_rows(table: str, text_columns: Sequence[str]) -> str:
@@ -104,5 +159,5 @@ def _mentions(sql: str, word: str) -> bool:
 
 
 def escape(sql: str) -> str:
-    """Return SQL as GX and SQLAlchemy want it: braces doubled, `:word` kept from being a parameter."""
-    return re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", sql.replace("{", "{{").replace("}", "}}"))
+    """Return SQL as SQLAlchemy wants it: `:word` kept from being a parameter."""
+    return re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", sql)

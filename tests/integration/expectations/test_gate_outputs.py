@@ -88,14 +88,22 @@ def test_evidence_in_the_lake_is_what_the_gate_found(shop: Shop, source: Source,
     assert record["versions"]["great_expectations"].startswith("1.")
 
 
-def test_queries_carry_the_run_in_the_query_log(shop: Shop, source: Source) -> None:
+def test_a_gate_asks_each_table_once_and_says_in_the_query_log_which_run_asks(
+    shop: Shop, source: Source
+) -> None:
     suite = raw_in_suite(source, [load()], WINDOW)
     warehouse = replace(shop.warehouse, log_comment='{"run": "run-77"}')
-    run_suite(warehouse, suite, WINDOW, partition="p", run_id="run-77")
+    result = run_suite(warehouse, suite, WINDOW, partition="p", run_id="run-77")
 
     shop.client.command("system flush logs")
-    (logged,) = shop.client.query(
-        "select count() from system.query_log where type = 'QueryFinish' "
-        'and log_comment = \'{"run": "run-77"}\''
-    ).result_rows
-    assert logged[0] > len(source.contracts)
+    logged = [
+        query
+        for (query,) in shop.client.query(
+            "select query from system.query_log where type = 'QueryFinish' "
+            'and log_comment = \'{"run": "run-77"}\''
+        ).result_rows
+    ]
+    asking = [query for query in logged if "as unexpected_rows" in query]
+    assert len(asking) == len(suite.tables)
+    assert len(logged) < 4 * len(suite.tables)
+    assert len(result.results) > len(source.contracts)

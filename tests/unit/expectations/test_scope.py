@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from expectations.model import Check, GateWindow, Suite, Table
-from expectations.scope import batch_query, condition, counting_query, escape
+from expectations.scope import batch_query, broken_rows_query, condition, escape
 
 WINDOW = GateWindow(datetime(2026, 11, 16, 10, tzinfo=UTC), datetime(2026, 11, 16, 12, tzinfo=UTC))
 DAYS = [date(2026, 11, 14), date(2026, 11, 16)]
@@ -23,7 +23,13 @@ SUITE = Suite(
 
 def query(sql: str) -> str:
     check = Check("s.orders.rule", "orders", "rows", "owner", "reason", arguments={"query": sql})
-    return counting_query(check, SUITE, WINDOW, DAYS, [])
+    return asked(check)
+
+
+def asked(*checks: Check) -> str:
+    return broken_rows_query(
+        checks, SUITE, WINDOW, DAYS, {"id": "String", "seen": "AggregateFunction(uniq, String)"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,7 +62,7 @@ def test_other_tables_of_the_suite_are_cut_to_the_touched_days_too() -> None:
     sql = query("select 1 from orders where id not in (select id from items)")
 
     assert "items as (SELECT * FROM pocm.items WHERE toDate(day) in" in sql
-    assert "orders as (select * from {batch})" in sql
+    assert "with orders as (SELECT * EXCEPT (seen) FROM pocm.orders WHERE toDate(order_date) in" in sql
 
 
 def test_tables_and_relations_that_a_rule_does_not_read_stay_out_of_its_query() -> None:
@@ -72,10 +78,30 @@ def test_rows_that_carry_a_count_are_summed() -> None:
     assert "toInt64(count())" in query("select id from orders")
 
 
-def test_braces_and_colons_survive_the_libraries_on_the_way() -> None:
-    assert (
-        escape("match(x, '^(?:a{2})') and t > '10:00:00'") == "match(x, '^(?\\:a{{2}})') and t > '10:00:00'"
-    )
+def test_the_rules_of_a_table_are_one_query_that_selects_its_rows_once() -> None:
+    checks = [
+        Check(f"s.orders.{kind}", "orders", kind, "owner", "reason", "id", arguments)  # type: ignore[arg-type]
+        for kind, arguments in {
+            "not_null": {},
+            "in_set": {"values": ["a'b", 1]},
+            "between": {"min": 0},
+            "unique": {"columns": ("id",)},
+            "columns": {"columns": ["id", "gone"]},
+            "personal_data": {},
+        }.items()
+    ]
+    sql = asked(*checks)
+
+    assert sql.count("pocm.orders") == 1
+    assert sql.count("union all") == len(checks) - 1
+    assert "select id from orders where id is null" in sql
+    assert "select id from orders where id not in ('a\\'b', 1)" in sql
+    assert "select id from orders where not (id >= 0)" in sql
+    assert "select arrayJoin(['id', 'gone']) as missing where missing not in ('id', 'seen')" in sql
+
+
+def test_colons_survive_the_library_on_the_way() -> None:
+    assert escape("match(x, '^(?:a{2})') and t > '10:00:00'") == "match(x, '^(?\\:a{2})') and t > '10:00:00'"
 
 
 @pytest.mark.parametrize(
