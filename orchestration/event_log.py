@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import create_engine
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import NullPool
 
 BATCH_SIZE = 1000
@@ -60,23 +61,25 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
     def _connect(self, shard: str) -> Iterator[Connection]:
         shared: dict[str, Connection] | None = getattr(self._batch, "connections", None)
         if shared is None:
-            with super()._connect(shard) as connection:
+            with self._db_lock, self._engine(shard).begin() as connection:
                 yield connection
             return
         if shard not in shared:
-            with super()._connect(shard):
-                pass  # creates the database of a new run
-            shared[shard] = self._batch.stack.enter_context(self._transaction(shard))
+            # Without the lock: under it no second database can be opened.
+            with self._db_lock:
+                engine = self._engine(shard)
+            shared[shard] = self._batch.stack.enter_context(engine.begin())
         yield shared[shard]
 
-    @contextmanager
-    def _transaction(self, shard: str) -> Iterator[Connection]:
-        # Not the inherited connection: that one holds a lock under which no second database can be opened.
-        engine = create_engine(
-            self.conn_string_for_shard(shard),
-            poolclass=NullPool,
-            connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
-        )
-        with engine.connect() as connection, connection.begin():
-            yield connection
-        engine.dispose()
+    def _engine(self, shard: str) -> Engine:
+        engine = _engine_of(self.conn_string_for_shard(shard))
+        if shard not in self._initialized_dbs:
+            self._initdb(engine)
+            self._initialized_dbs.add(shard)
+        return engine
+
+
+@lru_cache(maxsize=32)
+def _engine_of(url: str) -> Engine:
+    """Dagster makes an engine for every event, which then compiles every statement anew. It holds no connection."""
+    return create_engine(url, poolclass=NullPool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})

@@ -26,6 +26,7 @@ class Platform:
     def __init__(self, settings: Settings | None = None) -> None:
         """Use these settings, or read them from the environment at first use."""
         self._given = settings
+        self._idle: list[Client] = []
 
     @cached_property
     def settings(self) -> Settings:
@@ -54,9 +55,12 @@ class Platform:
         Raises:
             orchestration.connections.WarehouseUnreachableError: when nothing answers.
         """
-        client = connections.warehouse(self.settings)
+        client = self._idle.pop() if self._idle else connections.warehouse(self.settings)
         client.set_client_setting("log_comment", log_comment)
         try:
             yield client
-        finally:
+        except BaseException:
             client.close()
+            raise
+        # The next step takes it up: a new client reads all settings of the server first.
+        self._idle.append(client)

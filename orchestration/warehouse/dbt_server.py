@@ -225,8 +225,8 @@ class _Invocation(socketserver.BaseRequestHandler):
 
 def _be_dbt(args: list[str], manifest: Manifest | None) -> int:
     """As dbt's own command line, with a project that is parsed already; return the exit code."""
+    from dbt.artifacts.schemas.run import RunExecutionResult  # noqa: PLC0415
     from dbt.cli.main import dbtRunner  # noqa: PLC0415  a second that only the server pays
-    from dbt.contracts.results import RunExecutionResult  # noqa: PLC0415
 
     done = dbtRunner(manifest).invoke(args)
     if done.exception is not None:
@@ -242,8 +242,8 @@ def _read_parsed(path: str) -> Manifest:
     from dbt.parser.manifest import extended_mashumuro_decoder  # noqa: PLC0415
 
     manifest = Manifest.from_msgpack(Path(path).read_bytes(), decoder=extended_mashumuro_decoder)
-    manifest.build_parent_and_child_maps()
-    manifest.build_flat_graph()
+    manifest.build_parent_and_child_maps()  # type: ignore[no-untyped-call]
+    manifest.build_flat_graph()  # type: ignore[no-untyped-call]
     return manifest
 
 
