@@ -25,6 +25,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from lake.errors import MillraceError
+
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
@@ -37,7 +39,7 @@ _servers: dict[int, _Started] = {}
 """The server of this process, by its id: a fork of this process starts its own."""
 
 
-class DbtServerError(Exception):
+class DbtServerError(MillraceError):
     """The process that is to be forked does not start; the message says why."""
 
 
