@@ -37,7 +37,10 @@ READER_SHARE = 2
 
 @dataclass(frozen=True)
 class LoadResult:
-    """A committed load, and whether it had been committed before."""
+    """A committed load, and whether it had been committed before.
+
+    One that was unloaded, and not to be loaded again, is among the latter.
+    """
 
     manifest: Manifest
     already_loaded: bool
@@ -54,6 +57,7 @@ def load(
     memory_limit_mb: int = 512,
     progress: Callable[[Progress], None] | None = None,
     temp_dir: Path | None = None,
+    again: bool = False,
 ) -> LoadResult:
     """Load one input; the same input again is a no-op.
 
@@ -68,9 +72,11 @@ def load(
         memory_limit_mb: DuckDB's memory limit; beyond it DuckDB spills into the temporary folder.
         progress: called after every batch.
         temp_dir: where temporary files go; the system's folder by default.
+        again: load an input anew that was unloaded: what a person took back, only a person brings back.
 
     Raises:
-        LoadError: the input or the mapping is wrong, or there is no room; nothing was loaded.
+        LoadError: the input or the mapping is wrong, there is no room, or the load was unloaded and is not out of
+            the marts yet; nothing was loaded.
         StoreError: the object store does not answer or refuses; nothing was loaded.
     """
     secret = Secret(key)
@@ -83,15 +89,38 @@ def load(
             load_id = load_id_of(source, given, rules)
             with held(f"{store.endpoint_url}/{store.bucket}/{load_id}"):
                 existing = read_manifest(store, source.name, load_id)
-                if existing is not None:
+                if existing is not None and not (again and _may_be_loaded_again(existing)):
                     return LoadResult(existing, True)
                 moment = _milliseconds(received_at or given.received_at or datetime.now(UTC))
                 job = _Load(
-                    store, source, given, rules, secret, load_id, moment, memory_limit_mb, Path(folder)
+                    store,
+                    source,
+                    given,
+                    rules,
+                    secret,
+                    load_id,
+                    moment,
+                    memory_limit_mb,
+                    Path(folder),
+                    existing,
                 )
                 return job.run(progress)
     except OSError as error:
         raise LoadError(f"{uri} cannot be loaded: {error.strerror or error}") from error
+
+
+def _may_be_loaded_again(manifest: Manifest) -> bool:
+    """Whether a load was unloaded.
+
+    Raises:
+        LoadError: when the marts still stand on it: its rows would be there twice, under one load id.
+    """
+    if manifest.unloaded is not None and manifest.unloaded.restated_at is None:
+        raise LoadError(
+            f"{manifest.input.uri} was {manifest.unloaded}, and its marts are not restated yet: run "
+            f"`millrace unload {manifest.load_id}` again, then load it"
+        )
+    return manifest.unloaded is not None
 
 
 def _lookups(store: ObjectStore, given: Input, mapping: SourceMapping, folder: Path) -> dict[str, Input]:
@@ -150,12 +179,20 @@ class _Load:
     received_at: datetime
     memory_limit_mb: int
     folder: Path
+    unloaded: Manifest | None
+    """What the load was before it was unloaded."""
 
     def run(self, progress: Callable[[Progress], None] | None) -> LoadResult:
         """Write every file, then commit."""
         manifest = self._write(progress)
         try:
-            written = write_manifest(self.store, manifest, committed_at=datetime.now(UTC), only_new=True)
+            written = write_manifest(
+                self.store,
+                manifest,
+                committed_at=datetime.now(UTC),
+                only_new=self.unloaded is None,
+                supersedes=self.unloaded,
+            )
         except ObjectExistsError:
             # Another machine was quicker; its commit stands and these files are swept.
             existing = read_manifest(self.store, self.source.name, self.load_id)
@@ -213,6 +250,7 @@ class _Load:
             counts=counts,
             codes=codes,
             hours=hours,
+            revision=1 if self.unloaded is None else self.unloaded.revision + 1,
         )
 
     def _judged(self, reader: ChunkReader, engine: Engine) -> Generator[tuple[Chunk, Judged]]:

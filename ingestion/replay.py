@@ -88,6 +88,8 @@ def replay(
         found = read_manifest(store, source.name, load_id)
         if found is None:
             raise LoadError(f"{source.name} has no load {load_id}")
+        if found.unloaded is not None:
+            raise LoadError(f"load {load_id} was {found.unloaded}; load its input again first")
         if found.counts.quarantined and expired_rows(found) == found.counts.quarantined:
             raise LoadError(
                 f"the {found.counts.quarantined} rejected rows of load {load_id} are past retention and gone: "
@@ -105,7 +107,8 @@ def replay(
             tempfile.TemporaryDirectory(prefix="millrace-replay-", dir=temp_dir) as folder,
         ):
             current = read_manifest(store, source.name, manifest.load_id)
-            assert current is not None
+            if current is None or current.unloaded is not None:
+                continue
             work = _Replay(store, source, Secret(key), current, codes, memory_limit_mb, Path(folder))
             results.append(work.run())
     return results
@@ -175,7 +178,10 @@ class _Replay:
             recovered[file.key] = np.setdiff1d(lines["row_number"].to_numpy(), rejected).tolist()
         if not accepted + duplicate:
             return ReplayResult(self.manifest, tried, 0, 0, expired_rows(self.manifest))
-        written = write_manifest(self.store, self._reduced(writer, recovered), committed_at=datetime.now(UTC))
+        reduced = self._reduced(writer, recovered)
+        written = write_manifest(
+            self.store, reduced, committed_at=datetime.now(UTC), supersedes=self.manifest
+        )
         return ReplayResult(written, tried, accepted, duplicate, expired_rows(written))
 
     def _lines(self, table: pa.Table) -> pa.Table:

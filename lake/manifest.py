@@ -11,7 +11,7 @@ from typing import Any
 
 from lake import paths
 from lake.errors import MillraceError
-from lake.store import ObjectMissingError, ObjectStore
+from lake.store import ObjectChangedError, ObjectMissingError, ObjectStore
 
 READERS = 8
 
@@ -80,8 +80,31 @@ class InputEntry:
 
 
 @dataclass(frozen=True)
+class Unloading:
+    """That a load was taken back: when, by which user of the operating system, and why.
+
+    `restated_at` is when everything behind the lake stood as if the load had never come; None until then.
+    """
+
+    at: datetime
+    by: str
+    reason: str | None = None
+    restated_at: datetime | None = None
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        return f"unloaded {self.at:%Y-%m-%d %H:%M} UTC by {self.by}" + (
+            f": {self.reason}" if self.reason else ""
+        )
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """One load: its identity, where it came from, what became of every row, and its files."""
+    """One load: its identity, where it came from, what became of every row, and its files.
+
+    A load that was unloaded keeps all of that on record, and its files stay in the lake. It does not stand: for
+    everybody who asks for loads or their hours it is not there.
+    """
 
     load_id: str
     source: str
@@ -94,6 +117,7 @@ class Manifest:
     hours: tuple[HourEntry, ...] = ()
     revision: int = 1
     committed_at: datetime | None = None
+    unloaded: Unloading | None = None
 
     @property
     def key(self) -> str:
@@ -163,6 +187,7 @@ class Manifest:
                     "counts": Counts(**value["counts"]),
                     "hours": hours,
                     "committed_at": _optional_moment(value["committed_at"]),
+                    "unloaded": _unloading(value.get("unloaded")),
                 }
             )
         except (ValueError, KeyError, TypeError) as error:
@@ -172,6 +197,13 @@ class Manifest:
 def _file(value: dict[str, Any]) -> FileEntry:
     moments = ("min_occurred_at", "max_occurred_at")
     return FileEntry(**{**value, **{name: _optional_moment(value[name]) for name in moments}})
+
+
+def _unloading(value: dict[str, Any] | None) -> Unloading | None:
+    if value is None:
+        return None
+    moments = {"at": _moment(value["at"]), "restated_at": _optional_moment(value["restated_at"])}
+    return Unloading(**{**value, **moments})
 
 
 def _plain(value: Any) -> str:
@@ -197,31 +229,67 @@ def read_manifest(store: ObjectStore, source: str, load_id: str) -> Manifest | N
 
 
 def write_manifest(
-    store: ObjectStore, manifest: Manifest, *, committed_at: datetime, only_new: bool = False
+    store: ObjectStore,
+    manifest: Manifest,
+    *,
+    committed_at: datetime,
+    only_new: bool = False,
+    supersedes: Manifest | None = None,
 ) -> Manifest:
     """Commit a load: one atomic write. Return the manifest as written.
 
+    Args:
+        store: the lake.
+        manifest: what became of the load.
+        committed_at: when.
+        only_new: refuse to replace another manifest of the load.
+        supersedes: the manifest that this one takes the place of; no other is replaced.
+
     Raises:
-        ManifestError: when the counts do not balance; nothing is written.
+        ManifestError: when the counts do not balance, or another manifest than `supersedes` stands there by now;
+            nothing is written.
         ObjectExistsError: when `only_new` and the store found another load's commit.
     """
     manifest.check()
-    moment = committed_at.replace(microsecond=committed_at.microsecond // 1000 * 1000)
-    written = replace(manifest, committed_at=moment)
-    store.put_bytes(written.key, written.to_json(), content_type="application/json", only_new=only_new)
-    return written
+    data = replace(manifest, committed_at=committed_at).to_json()
+    try:
+        store.put_bytes(
+            manifest.key,
+            data,
+            content_type="application/json",
+            only_new=only_new,
+            only_over=_tag_of(store, supersedes) if supersedes is not None else None,
+        )
+    except ObjectChangedError as error:
+        raise ManifestError(
+            f"load {manifest.load_id} was changed by another process just now: try again"
+        ) from error
+    return Manifest.from_json(data)
 
 
-def all_manifests(store: ObjectStore, source: str) -> Iterator[Manifest]:
-    """Yield every committed load of a source in the order of its id."""
-    keys = (
-        paths.parse_manifest_key(info.key) for info in store.list(paths.source_prefix("manifests", source))
-    )
-    yield from _read_many(store, source, [key[1] for key in keys if key is not None])
+def _tag_of(store: ObjectStore, expected: Manifest) -> str:
+    """Return the store's tag of a manifest that still stands; not every store compares it once more."""
+    standing, tag = store.get_tagged(expected.key)
+    if Manifest.from_json(standing) != expected:
+        raise ObjectChangedError(f"{store.url(expected.key)} is another revision")
+    return tag
+
+
+def all_manifests(store: ObjectStore, source: str, *, unloaded: bool = False) -> Iterator[Manifest]:
+    """Yield every load of a source that stands, in the order of its id; with `unloaded` the others too."""
+    found = _read_many(store, source, load_ids(store, source))
+    yield from (manifest for manifest in found if unloaded or manifest.unloaded is None)
+
+
+def load_ids(store: ObjectStore, source: str, prefix: str = "") -> list[str]:
+    """Return the ids of the loads of a source that begin with a text, in order, whether they stand or not."""
+    listed = store.list(f"{paths.source_prefix('manifests', source)}{prefix}")
+    keys = (paths.parse_manifest_key(info.key) for info in listed)
+    return [key[1] for key in keys if key is not None]
 
 
 def manifests_for_hour(store: ObjectStore, source: str, hour: datetime) -> list[Manifest]:
-    """Return the loads that have files in a received hour, in the order of their ids.
+    """Return the loads that stand and have files in a received hour, in the order of their ids.
 
     The cost follows the hour: its two prefixes are listed, then only those loads' manifests are read.
     """
@@ -231,7 +299,11 @@ def manifests_for_hour(store: ObjectStore, source: str, hour: datetime) -> list[
             parsed = paths.parse_data_key(info.key)
             if parsed is not None:
                 loads.add(parsed.load_id)
-    return [found for found in _read_many(store, source, sorted(loads)) if found.hour(hour) is not None]
+    return [
+        found
+        for found in _read_many(store, source, sorted(loads))
+        if found.unloaded is None and found.hour(hour) is not None
+    ]
 
 
 def hours_between(store: ObjectStore, source: str, start: datetime, end: datetime) -> list[datetime]:

@@ -75,7 +75,7 @@ def plan(store: ObjectStore, policy: Policy) -> LakePlan:
     The cost follows the number of loads: their manifests are read.
     """
     source = policy.source
-    everything = list(all_manifests(store, source)) if policy.ages else []
+    everything = list(all_manifests(store, source, unloaded=True)) if policy.ages else []
     manifests = tuple(manifest for manifest in everything if _is_touched(manifest, policy))
     unnamed = tuple(_unnamed(store, policy, everything))
     loaded, not_loaded = _landing(store, policy, everything)
@@ -102,20 +102,21 @@ def apply(store: ObjectStore, policy: Policy, planned: LakePlan, lock: Lock) -> 
 def _expire(store: ObjectStore, policy: Policy, manifest: Manifest) -> None:
     """Take one load through the three steps, from wherever a killed run left it."""
     if any(_gone(hour, policy) for hour in manifest.hours):
-        manifest = _commit(store, _without_files(store, policy, manifest))
+        manifest = _commit(store, manifest, _without_files(store, policy, manifest))
     store.delete_many(file.key for file in manifest.expired)
     left = tuple(hour for hour in manifest.hours if not policy.hour_expired("raw_lake", hour.received_hour))
     if not left:
         store.delete_many([manifest.key])
     elif len(left) < len(manifest.hours):
         counts = sum((hour.counts for hour in left), Counts())
-        _commit(store, replace(manifest, hours=left, counts=counts))
+        _commit(store, manifest, replace(manifest, hours=left, counts=counts))
 
 
-def _commit(store: ObjectStore, manifest: Manifest) -> Manifest:
+def _commit(store: ObjectStore, current: Manifest, reduced: Manifest) -> Manifest:
     """Write the next revision. Its commit is still the load's own: what it brought is older than this."""
-    committed = manifest.committed_at or datetime.now(UTC)
-    return write_manifest(store, replace(manifest, revision=manifest.revision + 1), committed_at=committed)
+    committed = current.committed_at or datetime.now(UTC)
+    following = replace(reduced, revision=current.revision + 1)
+    return write_manifest(store, following, committed_at=committed, supersedes=current)
 
 
 def _without_files(store: ObjectStore, policy: Policy, manifest: Manifest) -> Manifest:

@@ -54,6 +54,10 @@ class ObjectExistsError(StoreError):
     """An object that was to be created already exists."""
 
 
+class ObjectChangedError(StoreError):
+    """An object that was to be replaced is not the one that was read."""
+
+
 @dataclass(frozen=True)
 class ObjectInfo:
     """One stored object: its key, size in bytes and time of last change (UTC)."""
@@ -147,6 +151,7 @@ class ObjectStore:
         metadata: Mapping[str, str] | None = None,
         content_type: str = "application/octet-stream",
         only_new: bool = False,
+        only_over: str | None = None,
     ) -> None:
         """Write an object in one atomic request.
 
@@ -156,20 +161,29 @@ class ObjectStore:
             metadata: user metadata, stored as `x-amz-meta-*`.
             content_type: its media type.
             only_new: ask the store to refuse an existing key; rclone, without conditional writes, ignores it.
+            only_over: ask the store to replace no other object than the one of this tag; rclone ignores it too.
 
         Raises:
             ObjectExistsError: when `only_new` and the store found the key taken.
+            ObjectChangedError: when `only_over` and the store found another object, or none.
         """
         extra: dict[str, Any] = {"IfNoneMatch": "*"} if only_new else {}
-        with self._errors("write", key):
-            self.client.put_object(
-                Bucket=self.bucket,
-                Key=key,
-                Body=data,
-                Metadata=dict(metadata or {}),
-                ContentType=content_type,
-                **extra,
-            )
+        if only_over is not None:
+            extra["IfMatch"] = only_over
+        try:
+            with self._errors("write", key):
+                self.client.put_object(
+                    Bucket=self.bucket,
+                    Key=key,
+                    Body=data,
+                    Metadata=dict(metadata or {}),
+                    ContentType=content_type,
+                    **extra,
+                )
+        except (ObjectExistsError, ObjectMissingError) as error:
+            if only_over is None:
+                raise
+            raise ObjectChangedError(f"cannot write {self.url(key)}: it was changed meanwhile") from error
 
     def put_file(self, key: str, path: Path, *, metadata: Mapping[str, str] | None = None) -> None:
         """Write a local file as an object; it becomes visible as a whole."""
@@ -196,6 +210,16 @@ class ObjectStore:
         """
         with self._errors("read", key):
             return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+    def get_tagged(self, key: str) -> tuple[bytes, str]:
+        """Return an object's whole content and its tag, by which `put_bytes` knows it again.
+
+        Raises:
+            ObjectMissingError: when there is no such object.
+        """
+        with self._errors("read", key):
+            found = self.client.get_object(Bucket=self.bucket, Key=key)
+            return found["Body"].read(), found["ETag"]
 
     def download(
         self,

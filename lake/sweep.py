@@ -39,7 +39,7 @@ def sweep(
         for info in store.list(paths.source_prefix(kind, source))
         if info.last_modified < limit
     ]
-    named = {file.key for manifest in all_manifests(store, source) for file in manifest.files}
+    named = {file.key for manifest in all_manifests(store, source, unloaded=True) for file in manifest.files}
     orphans = [info for info in found if info.key not in named]
     if not dry_run:
         store.delete_many(info.key for info in orphans)
