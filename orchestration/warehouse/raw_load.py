@@ -161,7 +161,6 @@ class RawLoad:
         self._check_files()
         disturbed = self._forget_vanished()
         self._look_up_keys()
-        self._append_keys()
         self._flag_batch()
         flipped = self._flag_preceded()
         self._append_links()
@@ -171,6 +170,8 @@ class RawLoad:
         self._replace("ops.loads", self.loads, self.lake.hours)
         # Other hours first: while the batch's own partitions are the old ones, a rerun finds the same hours.
         self._replace("raw.events", self.flagged, [*disturbed, *flipped, *self.lake.hours])
+        # Keys last: those of a row that is not there would be found by no later load, should its manifest go.
+        self._append_keys()
 
     def _run(self, statement: str) -> None:
         self.client.command(statement, settings=self.settings)

@@ -222,6 +222,25 @@ def test_a_replaced_load_gives_back_what_its_old_rows_hid(warehouse: Client, sto
     assert without_first == contents(warehouse, "raw.events", "raw.event_keys", "ops.loads", "ops.quarantine")
 
 
+def test_of_a_load_that_was_killed_and_then_unloaded_nothing_is_left(
+    warehouse: Client, store: ObjectStore
+) -> None:
+    first, second, third = three_hours(store)
+    for manifest in (second, third):
+        load(warehouse, store, manifest)
+    without_first = contents(warehouse, "raw.events", "raw.event_keys", "ops.loads", "ops.quarantine")
+    for killed_after in itertools.count():
+        try:
+            load(MortalClient(warehouse, killed_after), store, first)  # type: ignore[arg-type]
+        except KilledError:
+            pass
+        else:
+            break
+        load_hour(warehouse, store, "pocm", at("2026-11-16 10:00"), [])
+        assert contents(warehouse, *without_first) == without_first, f"killed after statement {killed_after}"
+    assert killed_after > 20
+
+
 def test_an_hour_without_loads_is_emptied(warehouse: Client, store: ObjectStore) -> None:
     load(warehouse, store, three_hours(store)[0])
     result = load_hour(warehouse, store, "pocm", at("2026-11-16 10:00"), [])
