@@ -61,12 +61,20 @@ where {{ is_touched('calendar.day') }}
             {{ touched_dates(source_of_model(model)) }}
         ),
 
+        -- Days that were active before count too: a tenant may have none left.
         calendars as (
             select
                 tenant_id,
-                arraySort(groupArray(day)) as active_days
-            from {{ ref('int_' ~ source_of_model(model) ~ '__actives_daily') }}
-            where users > 0
+                arraySort(groupUniqArray(day)) as active_days
+            from (
+                select tenant_id, day
+                from {{ ref('int_' ~ source_of_model(model) ~ '__actives_daily') }}
+                where users > 0
+                union all
+                select tenant_id, day
+                from {{ this }}
+                where dau > 0
+            )
             group by tenant_id
         ),
 

@@ -53,10 +53,33 @@
             and day in (select arrayJoin(arrayMap(n -> occurred_date + n, range(1, 7))) from dates)
 {%- endmacro -%}
 
+{#- Every prescription that was ever assigned. What assigned one can vanish, with the load that brought it: then only this
+    tells which days have to be counted without it. -#}
+{%- macro pocm_known_prescriptions(assigned) -%}
+    {{ return(api.Relation.create(schema=target.schema, identifier=assigned.schema ~ '__' ~ assigned.identifier ~ '__keys_by_date', type='table')) }}
+{%- endmacro -%}
+
+{%- macro pocm_prescription_columns() -%}
+    {{ return('assigned_date, tenant_id, prescription_id, starts_on, ends_on') }}
+{%- endmacro -%}
+
+{#- Adds the prescriptions of the touched dates, at first all there are, to those that were ever assigned. -#}
+{%- macro pocm_remember_prescriptions() -%}
+    {%- if execute -%}
+        {%- set known = pocm_known_prescriptions(this) -%}
+        {%- set columns = pocm_prescription_columns() -%}
+        {%- set condition = 'true' if load_cached_relation(known) is none else 'assigned_date in (' ~ touched_dates('pocm') ~ ')' -%}
+        {%- do run_query('create table if not exists ' ~ known ~ ' engine = MergeTree order by (' ~ columns ~ ') empty as select ' ~ columns ~ ' from ' ~ this) -%}
+        {%- do run_query('insert into ' ~ known ~ ' select distinct ' ~ columns ~ ' from ' ~ this ~ ' where ' ~ condition ~ ' except select ' ~ columns ~ ' from ' ~ known ~ ' where ' ~ condition) -%}
+    {%- endif -%}
+{%- endmacro -%}
+
 {#- The days of prescriptions that a run counts anew: the touched ones; those without any event between them and the
-    tenant's last day before, which have passed now; every day of a prescription that the window brought. -#}
+    tenant's last day before, which have passed now; every day of a prescription that the window brought or lost. -#}
 {%- macro pocm_patch_days_touched() %}
-        {%- set window = received_window() %}
+        {%- set window = received_window() -%}
+        {%- set assigned = ref('int_pocm__prescriptions_assigned') -%}
+        {%- set known = pocm_known_prescriptions(assigned) %}
         with
         dates as (
             {{ touched_dates('pocm') }}
@@ -83,18 +106,34 @@
         prescribed as (
             select
                 prescriptions.starts_on as first_day,
-                least(prescriptions.ends_on, calendars.newest_day) as last_day
-            from {{ ref('int_pocm__prescriptions_assigned') }} as prescriptions
-            inner join calendars on prescriptions.tenant_id = calendars.tenant_id
+                -- A tenant without any event left had its last on one of the dates.
+                least(
+                    prescriptions.ends_on,
+                    if(calendars.tenant_id = '', (select max(dates.occurred_date) from dates), calendars.newest_day)
+                ) as last_day
+            from {{ known }} as prescriptions
+            left join calendars on prescriptions.tenant_id = calendars.tenant_id
             where
                 (prescriptions.tenant_id, prescriptions.prescription_id) in (
                     select
                         tenant_id,
                         prescription_id
-                    from {{ ref('int_pocm__prescriptions_assigned') }}
+                    from {{ assigned }}
                     where
                         received_hour >= toDateTime('{{ window.from }}', 'UTC')
                         and received_hour < toDateTime('{{ window.to }}', 'UTC')
+                    union distinct
+                    select
+                        tenant_id,
+                        prescription_id
+                    from {{ known }}
+                    where
+                        assigned_date in (select occurred_date from dates)
+                        and ({{ pocm_prescription_columns() }}) not in (
+                            select {{ pocm_prescription_columns() }}
+                            from {{ assigned }}
+                            where assigned_date in (select occurred_date from dates)
+                        )
                 )
                 and first_day <= last_day
         )

@@ -5,6 +5,7 @@
         date_column='assigned_date',
         partition='month',
         order_by=['tenant_id', 'prescription_id', 'assigned_at', 'event_id'],
+        post_hook='{{ pocm_remember_prescriptions() }}',
         tags=['hourly'],
     )
 }}
