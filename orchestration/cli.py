@@ -459,18 +459,16 @@ def sql(
 @app.command(epilog="Example: millrace verify --from 2026-11-18 --to 2026-11-19")
 def verify(start: From = None, end: To = None, source: AnySource = None, json_output: Json = False) -> None:
     """Check conservation, recompute the KPIs with DuckDB, follow personal data; exit 1 on a difference."""
-    from orchestration.verification import verify_source
+    from orchestration.verification import verify_sources
 
     settings = _settings()
     _require_stack(settings)
     period = window(start, end)
-    outcomes = [verify_source(settings, contracts, period) for contracts in _sources(source)]
-    for outcome in outcomes:
-        if json_output:
-            answer_json(outcome.to_dict())
-        else:
-            answer(outcome.to_text())
-    if not all(outcome.ok for outcome in outcomes):
+    all_hold = True
+    for outcome in verify_sources(settings, _sources(source), period):
+        answer_json(outcome.to_dict()) if json_output else answer(outcome.to_text())
+        all_hold = all_hold and outcome.ok
+    if not all_hold:
         sys.exit(1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,15 +48,23 @@ class Verification:
         return "\n".join([self.proof.to_text(), *lines])
 
 
-def verify_source(
-    settings: Settings, source: Source, window: tuple[datetime, datetime] | None = None
-) -> Verification:
-    """Verify a source for a window, or everything.
+def verify_sources(
+    settings: Settings, sources: Iterable[Source], window: tuple[datetime, datetime] | None = None
+) -> Iterator[Verification]:
+    """Verify sources one after the other, for a window or everything; the models are compiled once for all.
 
     Raises:
         orchestration.warehouse.dbt.DbtError: when the models do not compile.
         expectations.proof.ProofError: when the verification cannot run as asked.
     """
+    with TemporaryDirectory(prefix="millrace-lineage-") as target:
+        run_dbt(settings, ["compile"], target_dir=Path(target))
+        for source in sources:
+            proof = _proved(settings, source, window)
+            yield Verification(proof, run_lineage(source, Path(target) / "manifest.json"))
+
+
+def _proved(settings: Settings, source: Source, window: tuple[datetime, datetime] | None) -> VerifyReport:
     client = warehouse(settings)
     since = datetime.now(UTC)
     try:
@@ -63,7 +72,4 @@ def verify_source(
         note_verification(client, proof, since)
     finally:
         client.close()
-    with TemporaryDirectory(prefix="millrace-lineage-") as target:
-        run_dbt(settings, ["compile"], target_dir=Path(target))
-        lineage = run_lineage(source, Path(target) / "manifest.json")
-    return Verification(proof, lineage)
+    return proof
