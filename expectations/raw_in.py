@@ -268,11 +268,11 @@ def _conservation(suite: str, source: Source) -> list[Check]:
             LOADS,
             "rows",
             source.owner,
-            "read = accepted + duplicate + quarantined + suppressed",
+            "read + expanded = accepted + duplicate + quarantined + suppressed + skipped + folded",
             None,
             {
-                "query": f"select {per_load}, read, accepted, duplicate, quarantined, suppressed from loads "
-                "where read != accepted + duplicate + quarantined + suppressed"
+                "query": f"select {per_load}, {', '.join(Counts.__dataclass_fields__)} from loads "
+                "where read + expanded != accepted + duplicate + quarantined + suppressed + skipped + folded"
             },
         ),
         Check(

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ingestion.engine import LINE_SCHEMA
 from ingestion.records import Batch, Fault
+from lake.manifest import Counts
 
 CHUNK_BYTES = 64 << 20
 CHUNK_ROWS = 500_000
@@ -52,7 +53,7 @@ class ChunkReader:
         self.progress = progress
         self.rows = 0
         self.bytes = 0
-        self._waiting: Batch | None = None
+        self.unvalidated = Counts()
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield chunks until the input ends; each must be read to its end before the next."""
@@ -64,6 +65,7 @@ class ChunkReader:
         if batch is not None:
             self.rows += batch.rows
             self.bytes += batch.bytes
+            self.unvalidated += batch.unvalidated
             if self.progress is not None:
                 self.progress(Progress(self.rows, self.bytes, self.bytes_total))
         return batch

@@ -28,7 +28,7 @@ from ingestion.compile import (
 from ingestion.contract import Source
 from ingestion.derive import KINDS, Derived, derived_fields, members_sql, read_texts
 from ingestion.envelope import Envelope, compile_envelope
-from ingestion.errors import LoadError
+from ingestion.errors import NoRoomError
 from ingestion.masking import Masking, compile_masking, holds_personal, without
 from ingestion.pseudonym import Secret, pseudonym_sql
 from ingestion.sql import json_path, literal
@@ -393,7 +393,7 @@ class Engine:
         try:
             connection.execute(statements)
         except duckdb.Error as error:
-            raise _as_load_error(error) from error
+            raise no_room(error) or error from error
 
 
 EXPLAINED_SCHEMA = pa.schema(
@@ -474,10 +474,11 @@ def _passing_errors(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatc
     yield from batches
 
 
-def _as_load_error(error: duckdb.Error) -> Exception:
+def no_room(error: Exception) -> NoRoomError | None:
+    """Return what to say of an error of DuckDB that is no more than a lack of memory or disk; None of any other."""
     text = str(error)
-    if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in text:
-        return LoadError(
-            f"there is not enough memory or temporary disk space for this load: {text.splitlines()[0]}"
-        )
-    return error
+    if not isinstance(error, duckdb.OutOfMemoryException) and "No space left" not in text:
+        return None
+    return NoRoomError(
+        f"there is not enough memory or temporary disk space for this load: {text.splitlines()[0]}"
+    )

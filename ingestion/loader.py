@@ -16,7 +16,7 @@ from ingestion.contract import Source
 from ingestion.derive import versions
 from ingestion.documents import read_document
 from ingestion.engine import Engine, Judged
-from ingestion.errors import LoadError
+from ingestion.errors import LoadError, NoRoomError
 from ingestion.inputs import TABLES, Input, beside, expand, fetch
 from ingestion.locks import held
 from ingestion.mapping import SourceMapping, read_mapping
@@ -24,12 +24,12 @@ from ingestion.output import LoadWriter
 from ingestion.pseudonym import Secret
 from ingestion.records import Batch, batch_of, cut_lines, line_ends
 from ingestion.tables import read_csv, read_lines, read_parquet
-from lake.manifest import InputEntry, Manifest, read_manifest, write_manifest
-from lake.store import ObjectExistsError, ObjectStore
+from lake.manifest import Counts, InputEntry, Manifest, read_manifest, write_manifest
+from lake.store import ObjectExistsError, ObjectStore, StoreError
 
 __all__ = ["LoadError", "LoadResult", "Progress", "expand", "load"]
 
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
 """Changes whenever the same input would give other bytes."""
 READER_SHARE = 2
 """A table's reader gets this fraction of the memory limit, the engine the rest."""
@@ -184,8 +184,17 @@ class _Load:
 
     def run(self, progress: Callable[[Progress], None] | None) -> LoadResult:
         """Write every file, then commit."""
-        manifest = self._write(progress)
+        writer = LoadWriter(
+            self.store,
+            self.source.name,
+            self.load_id,
+            self._tag(),
+            self.received_at,
+            self.secret,
+            self.folder,
+        )
         try:
+            manifest = self._write(writer, progress)
             written = write_manifest(
                 self.store,
                 manifest,
@@ -198,9 +207,16 @@ class _Load:
             existing = read_manifest(self.store, self.source.name, self.load_id)
             assert existing is not None
             return LoadResult(existing, True)
+        except (StoreError, OSError, NoRoomError, MemoryError):
+            # The files stay for the sweep: another machine may write the same ones and get through.
+            raise
+        except Exception:
+            # It lies in the input: nobody gets through with these files.
+            writer.discard()
+            raise
         return LoadResult(written, False)
 
-    def _write(self, progress: Callable[[Progress], None] | None) -> Manifest:
+    def _write(self, writer: LoadWriter, progress: Callable[[Progress], None] | None) -> Manifest:
         is_table = self.given.format in TABLES
         reader_mb = self.memory_limit_mb // READER_SHARE if is_table else 0
         batches = read_batches(self.given, self.source, self.mapping, self.folder, reader_mb)
@@ -212,15 +228,6 @@ class _Load:
             memory_limit_mb=self.memory_limit_mb - reader_mb,
             temp_dir=self.folder,
         )
-        writer = LoadWriter(
-            self.store,
-            self.source.name,
-            self.load_id,
-            self._tag(),
-            self.received_at,
-            self.secret,
-            self.folder,
-        )
         try:
             with closing(self._judged(reader, engine)) as chunks:
                 for chunk, judged in chunks:
@@ -228,7 +235,7 @@ class _Load:
                     writer.add(accepted, duplicates)
                     rejected = chunk.rows_by_number(judged.rejected["row_number"].to_pylist())
                     writer.reject(self.given.name, judged.rejected, rejected, chunk.faults())
-            hours, counts, codes = writer.finish(reader.rows)
+            hours, codes = writer.finish(reader.unvalidated)
         finally:
             writer.close()
             engine.close()
@@ -247,7 +254,7 @@ class _Load:
             received_at=self.received_at,
             contracts_fingerprint=self.source.fingerprint,
             tag=self._tag(),
-            counts=counts,
+            counts=sum((hour.counts for hour in hours), Counts()),
             codes=codes,
             hours=hours,
             revision=1 if self.unloaded is None else self.unloaded.revision + 1,

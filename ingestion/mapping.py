@@ -3,7 +3,7 @@
 source: pocm
 format: {delimiter: ";"}                # CSV: delimiter, quote, header, columns
                                         # plain text: lines, a regular expression whose named groups become columns
-input: select ... from input            # optional: group or filter first; a row of the result is a row
+input: select ... from input            # optional: group, filter or multiply rows first
 lookups: {modules: modules.csv}         # optional: files beside the input that `input` joins by these names
 rules:                                  # the first rule whose `when` holds decides
   - when: event_type = 'view'
@@ -12,6 +12,13 @@ rules:                                  # the first rule whose `when` holds deci
     payload: {product_id: product_id, price: price::decimal(18, 4)}
 
 Every expression may ask `input_name()`: the name of the file, without its folders.
+
+`input` has a column `millrace_row` beside the file's own: the number of the row in the file. Where the query's result
+carries it on, as `select *` does, it says which row of the file each row of the result comes from; where rows are
+grouped, `list(millrace_row)` says which ones. Rows of the file that the result does not name count as skipped, those
+beyond the first of a group as folded, rows of the result beyond the first of one row of the file as expanded:
+read + expanded = accepted + duplicate + quarantined + suppressed + skipped + folded. A result without the column is
+counted by its sum: fewer rows than the file has are folded, more are expanded.
 """
 
 from __future__ import annotations
@@ -37,13 +44,15 @@ from ingestion.sql import literal
 LEDGER = "ledger"
 INPUT_NAME = "input_name"
 """The SQL function that tells an expression the name of the file."""
+ROW = "millrace_row"
+"""The column of `input` that holds the number of each row in the file."""
 LINE = "line"
 """The column that holds a line of plain text."""
 REQUIRED = ("event_id", "occurred_at", "tenant_id")
 MAPPED_COLUMNS = tuple(name for name in TEXT_COLUMNS if name not in ("event_type", "contract_version"))
 _KEYS = ("source", "description", "format", "input", "lookups", "rules")
 _RELATION = re.compile("[a-z][a-z0-9_]*")
-_RESERVED = ("input", "incoming", "mapping_rows", "parquet_rows")
+_RESERVED = ("input", "incoming", "mapping_rows", "mentions")
 _RULE_KEYS = ("when", "event_type", "envelope", "payload")
 
 
@@ -198,12 +207,8 @@ def type_of(connection: duckdb.DuckDBPyConnection, relation: str, expression: st
 
 
 def column_names(connection: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
-    """Return the columns of a relation, those the platform adds left out."""
-    return [name for name in connection.sql(f"select * from {relation} limit 0").columns if name != ROW]
-
-
-ROW = "millrace_row"
-"""The column that carries the row's number beside the input's own."""
+    """Return the columns of a relation."""
+    return list(connection.sql(f"select * from {relation} limit 0").columns)
 
 
 def rendered(expression: str, kind: str) -> str:

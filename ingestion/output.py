@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ import pyarrow as pa
 from ingestion.chunks import RejectedRows
 from ingestion.pseudonym import Secret
 from ingestion.records import WHITESPACE, Fault
-from lake.manifest import Counts, FileEntry, HourEntry
+from lake.manifest import Counts, FileEntry, HourEntry, read_manifest, spread
 from lake.parquet import QUARANTINE_SCHEMA, RAW_SCHEMA, write_parquet
 from lake.paths import DataFile, Kind, hour_of
-from lake.store import ObjectStore
+from lake.store import ObjectStore, StoreError
 
 UNWRITTEN_FILES = 2
 """How many tables may wait for the writing thread."""
@@ -50,6 +51,7 @@ class LoadWriter:
         self.counts: dict[datetime, Counts] = defaultdict(Counts)
         self.codes: Counter[str] = Counter()
         self._numbers: Counter[tuple[Kind, datetime]] = Counter()
+        self._keys: list[str] = []
         self._files: dict[datetime, list[Future[FileEntry]]] = defaultdict(list)
         self._rejected: dict[datetime, list[pa.Table]] = defaultdict(list)
         self._rejected_bytes = 0
@@ -96,30 +98,34 @@ class LoadWriter:
         if self._rejected_bytes >= QUARANTINE_FLUSH_BYTES:
             self._flush_rejected()
 
-    def finish(self, rows_read: int) -> tuple[tuple[HourEntry, ...], Counts, dict[str, int]]:
-        """Wait for the files; return hours, counts and codes of the load.
+    def finish(self, unvalidated: Counts | None = None) -> tuple[tuple[HourEntry, ...], dict[str, int]]:
+        """Wait for the files; return hours and codes of the load.
 
         Args:
-            rows_read: what the reader counted; the manifest's check holds the hours against it.
+            unvalidated: rows that were skipped, folded and expanded before they were validated.
         """
         self._flush_rejected()
-        if not self.counts:
-            self.counts[hour_of(self.received_at)] = Counts()
-        for hour in self.counts:
+        own = hour_of(self.received_at)
+        counts = spread(self.counts, own, unvalidated or Counts()) or {own: Counts()}
+        for hour in counts:
             if not self._files[hour]:
                 # A load is found through its files: an hour of duplicates only has an empty one.
                 self._submit("raw", hour, RAW_SCHEMA.empty_table())
         hours = tuple(
-            HourEntry(hour, self.counts[hour], tuple(f.result() for f in self._files[hour]))
-            for hour in sorted(self.counts)
+            HourEntry(hour, counts[hour], tuple(f.result() for f in self._files[hour]))
+            for hour in sorted(counts)
         )
-        total = sum(self.counts.values(), Counts())
-        counts = Counts(rows_read, total.accepted, total.duplicate, total.quarantined, total.suppressed)
-        return hours, counts, dict(sorted(self.codes.items()))
+        return hours, dict(sorted(self.codes.items()))
 
     def close(self) -> None:
         """Stop the writing thread; what waits is not written."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def discard(self) -> None:
+        """Delete what was written, unless somebody committed the load; as far as the store lets us."""
+        with suppress(StoreError):
+            if read_manifest(self.store, self.source, self.load_id) is None:
+                self.store.delete_many(self._keys)
 
     def _explained_rows(self, explained: pa.Table, rejected: RejectedRows) -> Iterator[dict[str, Any]]:
         lines = rejected.lines["line"].to_pylist()
@@ -167,6 +173,7 @@ class LoadWriter:
         key = DataFile(kind, self.source, hour, self.load_id, self.tag, number).key
         while len(self._waiting) >= UNWRITTEN_FILES:
             self._waiting.pop(0).result()
+        self._keys.append(key)
         future = self._pool.submit(self._write, kind, key, table)
         self._waiting.append(future)
         self._files[hour].append(future)

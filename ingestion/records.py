@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from lake.manifest import Counts
+
 KEPT_BYTES = 16 << 20
 """A record up to this size is kept whole in quarantine."""
 HEAD_BYTES = 64 << 10
@@ -52,17 +54,32 @@ class Batch:
     originals: pa.Array | None = None
     """The records as they came, where `lines` were made from them."""
     faults: tuple[Fault, ...] = ()
+    unvalidated: Counts = field(default_factory=Counts)
+    """What a mapping's query did to rows of the file, beside making these records of them."""
 
     @property
     def rows(self) -> int:
-        """How many records were read."""
-        return len(self.lines) + len(self.faults)
+        """How many rows of the file were read."""
+        return len(self.lines) + len(self.faults) + self.unvalidated.read
 
     @property
     def bytes(self) -> int:
         """How much memory the records take."""
         own = self.lines.nbytes + sum(len(fault.original) for fault in self.faults)
         return int(own + (self.originals.nbytes if self.originals is not None else 0))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of a table, in the order of the file."""
+
+    columns: pa.Table
+    numbers: npt.NDArray[np.uint64]
+    """Their places in the file, ascending."""
+    originals: pa.Array
+    """Their bytes in the file."""
+    faults: tuple[Fault, ...] = ()
+    """What stands between them and is no row of the table."""
 
 
 @dataclass
@@ -127,24 +144,6 @@ class Pending:
 def line_ends(data: Bytes) -> Positions:
     """Return the positions of the line feeds."""
     return np.flatnonzero(data == NEWLINE)
-
-
-class QuotedLineEnds:
-    """Finds the line feeds outside quotes of a stream of CSV, block by block."""
-
-    def __init__(self, quote: int) -> None:
-        """Start outside quotes."""
-        self.quote = quote
-        self.inside = 0
-
-    def __call__(self, data: Bytes) -> Positions:
-        """Return the positions of the line feeds that end a record."""
-        ends = line_ends(data)
-        quotes = np.flatnonzero(data == self.quote)
-        if len(quotes) or self.inside:
-            ends = ends[(np.searchsorted(quotes, ends) + self.inside) % 2 == 0]
-            self.inside = (self.inside + len(quotes)) % 2
-        return ends
 
 
 @dataclass(frozen=True)
@@ -234,6 +233,11 @@ def binary_array(data: bytes, starts: Positions, ends: Positions) -> pa.Array:
         pa.binary(), 2 * count - 1, [None, pa.py_buffer(offsets), pa.py_buffer(data)]
     )
     return both.take(pa.array(np.arange(0, 2 * count - 1, 2)))
+
+
+def faults_only(*faults: Fault) -> Batch:
+    """Return a batch of what is no record."""
+    return Batch(np.empty(0, np.uint64), pa.array([], pa.string()), faults=faults)
 
 
 def batch_of(cut: Cut, first_number: int, max_bytes: int) -> Batch:

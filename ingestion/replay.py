@@ -29,7 +29,16 @@ from ingestion.errors import LoadError
 from ingestion.locks import held
 from ingestion.output import LoadWriter
 from ingestion.pseudonym import Secret
-from lake.manifest import Counts, FileEntry, HourEntry, Manifest, all_manifests, read_manifest, write_manifest
+from lake.manifest import (
+    Counts,
+    FileEntry,
+    HourEntry,
+    Manifest,
+    all_manifests,
+    read_manifest,
+    spread,
+    write_manifest,
+)
 from lake.paths import hour_of
 from lake.store import ObjectStore
 
@@ -236,14 +245,19 @@ class _Replay:
                     kept[hour.received_hour].append(file)
                 for code, rows in quarantine.codes_of(table.select(["codes"]).to_pylist()).items():
                     codes[code] = codes.get(code, 0) + rows
-        tried = sum(counts.read for counts in writer.counts.values())
-        new_hours, _, _ = writer.finish(tried)
+        new_hours, _ = writer.finish()
         new = {entry.received_hour: entry for entry in new_hours}
         old = {entry.received_hour: entry for entry in self.manifest.hours}
-        hours = tuple(
+        merged = [
             _merged(hour, old.get(hour), tuple(kept.get(hour, ())), new.get(hour))
             for hour in sorted(old | new)
+        ]
+        counts = spread(
+            {entry.received_hour: entry.counts for entry in merged},
+            hour_of(self.manifest.received_at),
+            self.manifest.counts.unvalidated,
         )
+        hours = tuple(replace(entry, counts=counts[entry.received_hour]) for entry in merged)
         return replace(
             self.manifest,
             revision=self.manifest.revision + 1,
@@ -270,7 +284,7 @@ def _rows_of(lines: pa.Table, numbers: list[int]) -> pa.Table:
 def _merged(
     hour: datetime, old: HourEntry | None, kept: tuple[FileEntry, ...], new: HourEntry | None
 ) -> HourEntry:
-    """Return an hour after the replay: rows moved from quarantined to accepted or duplicate."""
+    """Return the validated rows of an hour after the replay, moved from quarantined to accepted or duplicate."""
     files = (*kept, *(new.files if new is not None else ()))
     before = old.counts if old is not None else Counts()
     moved = new.counts if new is not None else Counts()

@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.mapping import LINE, ROW, LineFormat
+from ingestion.mapping import LINE, LineFormat
 from ingestion.records import (
     Cut,
     Fault,
+    Rows,
     binary_array,
     checked,
     cut_lines,
@@ -21,10 +22,8 @@ from ingestion.records import (
 )
 
 
-def text_lines(
-    blocks: Iterator[bytes], options: LineFormat, max_bytes: int
-) -> Iterator[tuple[pa.Table, pa.Array, tuple[Fault, ...]]]:
-    """Yield (columns with ROW, original lines, faults) of a text, batch by batch.
+def text_lines(blocks: Iterator[bytes], options: LineFormat, max_bytes: int) -> Iterator[Rows]:
+    """Yield the lines of a text as rows, batch by batch.
 
     The columns are `line` and the pattern's named groups, in its order; a group that is empty or took no part is NULL.
     A blank line is no row but counts as a place. A line is `field_format` where the pattern does not match,
@@ -53,9 +52,12 @@ def text_lines(
             Fault(int(good.row_numbers[i]), "field_format", good.lines[int(i)].as_py().encode())
             for i in np.flatnonzero(~np.asarray(matched))
         ]
-        columns[ROW] = pa.array(good.row_numbers)
-        table = pa.table(columns).filter(matched)
-        yield table, good.lines.filter(matched).cast(pa.binary()), (*good.faults, *wrong)
+        yield Rows(
+            pa.table(columns).filter(matched),
+            good.row_numbers[np.asarray(matched)],
+            good.lines.filter(matched).cast(pa.binary()),
+            (*good.faults, *wrong),
+        )
 
 
 def _columns(lines: pa.Array, options: LineFormat) -> tuple[dict[str, pa.Array], pa.Array]:

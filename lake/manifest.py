@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,22 +23,57 @@ class ManifestError(MillraceError):
 
 @dataclass(frozen=True)
 class Counts:
-    """Rows of a load or of one of its hours; `read` is the sum of the others."""
+    """Rows of a load or of one of its hours: read + expanded is the sum of the others."""
 
     read: int = 0
+    """Rows of the file."""
     accepted: int = 0
     duplicate: int = 0
     quarantined: int = 0
     suppressed: int = 0
+    skipped: int = 0
+    """Rows of the file that a mapping's query left out."""
+    folded: int = 0
+    """Rows of the file beyond the first of each that the query put several into."""
+    expanded: int = 0
+    """Rows that the query made of one row of the file, beyond the first."""
+
+    @property
+    def validated(self) -> int:
+        """How many rows were held against the contracts."""
+        return self.accepted + self.duplicate + self.quarantined + self.suppressed
+
+    @property
+    def unvalidated(self) -> Counts:
+        """The part of the counts that a mapping's query brought about, before any row was validated."""
+        read = self.skipped + self.folded - self.expanded
+        return Counts(read, skipped=self.skipped, folded=self.folded, expanded=self.expanded)
 
     @property
     def balances(self) -> bool:
         """Whether every row read is accounted for."""
-        return self.read == self.accepted + self.duplicate + self.quarantined + self.suppressed
+        return self.read >= 0 and self.read + self.expanded == self.validated + self.skipped + self.folded
+
+    def __str__(self) -> str:
+        """Return the equation in words; what only a mapping brings about where it did."""
+        read = _terms(read=self.read, expanded=self.expanded or None)
+        became = _terms(
+            accepted=self.accepted,
+            duplicate=self.duplicate,
+            quarantined=self.quarantined,
+            suppressed=self.suppressed,
+            skipped=self.skipped or None,
+            folded=self.folded or None,
+        )
+        return f"{' + '.join(read)} {'=' if self.balances else '≠'} {' + '.join(became)}"
 
     def __add__(self, other: Counts) -> Counts:
         """Add count by count."""
         return Counts(*(getattr(self, name) + getattr(other, name) for name in Counts.__dataclass_fields__))
+
+
+def _terms(**counts: int | None) -> list[str]:
+    return [f"{name} {rows:,}" for name, rows in counts.items() if rows is not None]
 
 
 @dataclass(frozen=True)
@@ -148,6 +184,10 @@ class Manifest:
         for what, counts in [("load", self.counts), *((str(h.received_hour), h.counts) for h in self.hours)]:
             if not counts.balances:
                 raise ManifestError(f"load {self.load_id}: rows of {what} do not balance: {counts}")
+        if self.revision == 1 and self.counts.read != self.input.rows:
+            raise ManifestError(
+                f"load {self.load_id}: its input has {self.input.rows} rows, and {self.counts.read} are accounted for"
+            )
         if sum((hour.counts for hour in self.hours), Counts()) != self.counts:
             raise ManifestError(f"load {self.load_id}: its hours do not add up to {self.counts}")
         for hour in self.hours:
@@ -307,18 +347,51 @@ def manifests_for_hour(store: ObjectStore, source: str, hour: datetime) -> list[
 
 
 def hours_between(store: ObjectStore, source: str, start: datetime, end: datetime) -> list[datetime]:
-    """Return the received hours in [start, end) that hold files, committed or not, in order."""
-    first, hours = paths.hour_of(start), set()
+    """Return the received hours in [start, end) that committed loads have, in order.
+
+    The cost follows the days of the window: their files are listed, and the manifests of those loads are read. A
+    broken load can have left files in hours that its later commit does not name.
+    """
+    first = paths.hour_of(start)
+    hours: dict[str, set[datetime]] = defaultdict(set)
     for kind in paths.KINDS:
         for day in store.list_folders(paths.source_prefix(kind, source)):
             date = day.rstrip("/").rpartition("received_date=")[2]
             if not f"{first:%Y-%m-%d}" <= date <= f"{end.astimezone(UTC):%Y-%m-%d}":
                 continue
-            for prefix in store.list_folders(day):
-                hour = paths.parse_hour_prefix(prefix)
-                if hour is not None and first <= hour < end:
-                    hours.add(hour)
-    return sorted(hours)
+            for info in store.list(day):
+                file = paths.parse_data_key(info.key)
+                if file is not None and first <= file.received_hour < end:
+                    hours[file.load_id].add(file.received_hour)
+    found = {
+        entry.received_hour
+        for manifest in _read_many(store, source, sorted(hours))
+        for entry in manifest.hours
+        if entry.received_hour in hours[manifest.load_id]
+    }
+    return sorted(found)
+
+
+def spread(hours: Mapping[datetime, Counts], own: datetime, unvalidated: Counts) -> dict[datetime, Counts]:
+    """Return the counts of a load's hours with what a mapping's query did before the rows were validated.
+
+    What was skipped or folded has no received hour of its own and counts where the input was received. What came on
+    top is taken off the rows read of the earliest hours that have any, so that every hour balances by itself.
+
+    Args:
+        hours: validated rows by received hour.
+        own: the hour in which the input was received.
+        unvalidated: rows that were skipped, folded and expanded.
+    """
+    spread = dict(hours)
+    skipped, folded, expanded = unvalidated.skipped, unvalidated.folded, unvalidated.expanded
+    if skipped or folded:
+        spread[own] = spread.get(own, Counts()) + Counts(skipped + folded, skipped=skipped, folded=folded)
+    for hour in sorted(spread):
+        more = min(expanded, spread[hour].read)
+        spread[hour] += Counts(-more, expanded=more)
+        expanded -= more
+    return spread
 
 
 def _read_many(store: ObjectStore, source: str, load_ids: list[str]) -> Iterator[Manifest]:

@@ -90,10 +90,7 @@ def window(start: str | None, end: str | None) -> tuple[datetime, datetime] | No
 
 def counts_line(name: str, counts: Counts, codes: Mapping[str, int] | None = None) -> str:
     """Say in one line what became of every row read."""
-    line = (
-        f"{name}: read {counts.read:,} = accepted {counts.accepted:,} + duplicate {counts.duplicate:,}"
-        f" + quarantined {counts.quarantined:,} + suppressed {counts.suppressed:,}"
-    )
+    line = f"{name}: {counts}"
     listed = ", ".join(f"{code} {rows:,}" for code, rows in sorted((codes or {}).items()))
     return f"{line} ({listed})" if listed else line
 

@@ -13,9 +13,9 @@ from expectations.proof.compare import Comparison, compare
 from expectations.proof.report import ConservationLine
 from expectations.proof.retired import Retired
 from expectations.proof.warehouse import ClickHouse, fetch
-from lake.manifest import Manifest
+from lake.manifest import Counts, Manifest
 
-_COUNTS = ("read", "accepted", "duplicate", "quarantined", "suppressed")
+_COUNTS = tuple(Counts.__dataclass_fields__)
 
 
 def declare_loads(
@@ -100,11 +100,10 @@ def lines(
 
 def total_of(parts: Iterable[ConservationLine]) -> ConservationLine:
     """Return the sum of the loads' lines."""
-    counts = [0] * 6
-    for part in parts:
-        for i, name in enumerate((*_COUNTS, "repeated")):
-            counts[i] += getattr(part, name)
-    return ConservationLine(None, None, *counts)
+    lines = list(parts)
+    return ConservationLine(
+        None, None, *(sum(getattr(line, name) for line in lines) for name in (*_COUNTS, "repeated"))
+    )
 
 
 def against_lake(
@@ -116,7 +115,9 @@ def against_lake(
         create or replace table expected_lake as
         select
             load_id,
-            cast(sum(accepted + duplicate + quarantined + suppressed) as bigint) as read,
+            cast(sum(
+                accepted + duplicate + quarantined + suppressed + skipped + folded - expanded
+            ) as bigint) as read,
             cast(sum(accepted) as bigint) as raw_rows,
             cast(sum(quarantined) as bigint) as quarantine_rows
         from declared {_where(window)}

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lake.manifest import Counts
+
 SHOWN = 50
 UNPROVED = "no mart is proved: a second engine knows none of them"
 
@@ -46,21 +48,25 @@ class ConservationLine:
     duplicate: int
     quarantined: int
     suppressed: int
+    skipped: int
+    folded: int
+    expanded: int
     repeated: int
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the rows read."""
+        return Counts(**{name: getattr(self, name) for name in Counts.__dataclass_fields__})
 
     @property
     def balances(self) -> bool:
         """Whether every row read is accounted for."""
-        return self.read == self.accepted + self.duplicate + self.quarantined + self.suppressed
+        return self.counts.balances
 
     def __str__(self) -> str:
         """Return the equation in words."""
         name = f"load {self.load_id[:12]}" if self.load_id else "total"
-        return (
-            f"{name}: read {self.read:,} {'=' if self.balances else '≠'} accepted {self.accepted:,}"
-            f" + duplicate {self.duplicate:,} + quarantined {self.quarantined:,}"
-            f" + suppressed {self.suppressed:,} ({self.repeated:,} of the accepted delivered before)"
-        )
+        return f"{name}: {self.counts} ({self.repeated:,} of the accepted delivered before)"
 
 
 @dataclass(frozen=True)

@@ -118,11 +118,7 @@ def _load(
 
 def conservation_line(result: "LoadResult") -> str:
     """What became of every row of one input, in a line."""
-    counts = result.manifest.counts
-    line = (
-        f"read {counts.read} = accepted {counts.accepted} + duplicate {counts.duplicate} "
-        f"+ quarantined {counts.quarantined} + suppressed {counts.suppressed}"
-    )
+    line = str(result.manifest.counts)
     return f"{line} (loaded before, nothing to do)" if result.already_loaded else line
 
 

@@ -30,8 +30,8 @@ RECONCILIATION = "reconciliation"
 LINEAGE = "compliance_lineage"
 CHECKS = {
     CONSERVATION: (
-        "Read = accepted + duplicate + quarantined + suppressed, per load and in total, in the lake and in "
-        "the warehouse."
+        "Read + expanded = accepted + duplicate + quarantined + suppressed + skipped + folded, per load and in "
+        "total, in the lake and in the warehouse."
     ),
     RECONCILIATION: (
         "Every value of the proven marts equals what DuckDB recomputes from the raw lake, to the last digit."

@@ -9,11 +9,14 @@ create table if not exists ops.loads (
     input_bytes UInt64 comment 'Size of the input in bytes',
     input_format LowCardinality(String) comment 'Format of the input',
     received_at DateTime64(3, 'UTC') comment 'When the platform received the input',
-    read UInt64 comment 'Rows read: the sum of the next four',
+    read UInt64 comment 'Rows of the input: with expanded, the sum of the next six',
     accepted UInt64 comment 'Rows in raw',
     duplicate UInt64 comment 'Rows known from earlier in the same load',
     quarantined UInt64 comment 'Rows in quarantine',
     suppressed UInt64 comment 'Rows of erased people',
+    skipped UInt64 comment 'Rows of the input that a mapping left out',
+    folded UInt64 comment 'Rows of the input that a mapping put to another, as lines to their order',
+    expanded UInt64 comment 'Rows that a mapping made beyond the first of a row of the input',
     files UInt32 comment 'Raw and quarantine files',
     bytes UInt64 comment 'Their size in bytes',
     contracts_fingerprint String comment 'Contracts that judged the load',
@@ -23,6 +26,13 @@ engine = MergeTree
 partition by (source, received_hour)
 order by (load_id)
 comment 'Conservation: one row per load and received hour';
+-- A warehouse from before 0283 gets them here.
+alter table ops.loads add column if not exists skipped UInt64
+    comment 'Rows of the input that a mapping left out' after suppressed;
+alter table ops.loads add column if not exists folded UInt64
+    comment 'Rows of the input that a mapping put to another, as lines to their order' after skipped;
+alter table ops.loads add column if not exists expanded UInt64
+    comment 'Rows that a mapping made beyond the first of a row of the input' after folded;
 
 -- Rejected rows without their original bytes, which stay encrypted in the lake.
 create table if not exists ops.quarantine (

@@ -13,7 +13,7 @@ from expectations.model import GateWindow, SuiteResult
 from expectations.raw_in import raw_in_suite
 from expectations.runner import run_suite
 from ingestion.contract import Source
-from lake.manifest import Manifest
+from lake.manifest import HourEntry, Manifest
 
 pytestmark = pytest.mark.stack
 
@@ -150,6 +150,34 @@ def test_load_that_does_not_balance_is_found(shop: Shop, source: Source) -> None
     shop.client.command("alter table ops.loads update read = read + 1 where 1 settings mutations_sync = 1")
 
     assert set(broken(gate(shop, source))) == {"loads.balance", "loads.equal_lake"}
+
+
+MAPPED = "read = read + 2, skipped = 1, folded = 2, expanded = 1"
+
+
+def mapped() -> Manifest:
+    """The load, as if a mapping had left out and grouped rows of its input, and made one more of one."""
+    plain = load()
+    counts = replace(plain.counts, read=plain.counts.read + 2, skipped=1, folded=2, expanded=1)
+    return replace(plain, counts=counts, hours=(HourEntry(HOUR, counts),))
+
+
+def test_rows_that_a_mapping_left_out_grouped_and_multiplied_balance(shop: Shop, source: Source) -> None:
+    shop.client.command(f"alter table ops.loads update {MAPPED} where 1 settings mutations_sync = 1")
+
+    result = gate(shop, source, mapped())
+
+    assert result.success, result.message
+
+
+@pytest.mark.parametrize("count", ["skipped", "folded", "expanded"])
+def test_a_row_that_a_mapping_lost_is_found(shop: Shop, source: Source, count: str) -> None:
+    shop.client.command(f"alter table ops.loads update {MAPPED} where 1 settings mutations_sync = 1")
+    shop.client.command(
+        f"alter table ops.loads update {count} = {count} - 1 where 1 settings mutations_sync = 1"
+    )
+
+    assert set(broken(gate(shop, source, mapped()))) == {"loads.balance", "loads.equal_lake"}
 
 
 def test_rows_outside_the_window_are_not_looked_at(shop: Shop, source: Source) -> None:

@@ -18,7 +18,8 @@ import pytest
 from ingestion import loader
 from ingestion.contract import Source, load_source
 from ingestion.loader import LoadError, load
-from lake.manifest import all_manifests
+from lake.manifest import all_manifests, hours_between
+from lake.paths import hour_of
 from lake.store import ObjectStore, StoreError, StoreUnreachableError
 from lake.sweep import sweep
 from orchestration.settings import PROJECT_ROOT
@@ -169,6 +170,45 @@ def test_the_sweep_leaves_young_files_to_the_load_that_writes_them(
 
     assert sweep(store, "pocm", dry_run=False) == []
     assert len(content(store)) == 3
+
+
+def test_what_an_earlier_attempt_left_in_another_hour_is_no_hour_of_the_load(
+    store: ObjectStore, pocm: Source, mixed: Path
+) -> None:
+    events = ndjson(mixed.parent / "plain.ndjson", [viewed(n) for n in range(3)])
+    with pytest.raises(StoreError):
+        load(BreakingStore(store, 2), pocm, events, key=KEY, received_at=RECEIVED)
+    load(store, pocm, events, key=KEY, received_at=RECEIVED + timedelta(hours=7))
+    with pytest.raises(StoreError):
+        load(BreakingStore(store, 4), pocm, mixed, key=KEY, received_at=RECEIVED)
+
+    assert hours_between(store, "pocm", RECEIVED - timedelta(days=1), RECEIVED + timedelta(days=1)) == [
+        hour_of(RECEIVED + timedelta(hours=7))
+    ]
+
+
+def test_a_load_that_its_input_broke_off_leaves_no_file(
+    store: ObjectStore, pocm: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingestion.inputs.Input.blocks.__defaults__", (100,))
+    monkeypatch.setattr("ingestion.chunks.CHUNK_ROWS", 1)
+    (tmp_path / "views.csv").write_text(
+        "id,price\n" + "".join(f"v{n},{n}\n" for n in range(200)) + "v200,dear\n"
+    )
+    (tmp_path / "mapping.yaml").write_text(
+        """
+source: pocm
+rules:
+  - event_type: PRODUCT_VIEWED
+    envelope: {event_id: id, occurred_at: "'2026-11-20T10:00:00Z'", tenant_id: "'t1'"}
+    payload: {product_id: id, price: "price::decimal(18, 4)", currency: "'EUR'"}
+"""
+    )
+
+    with pytest.raises(LoadError, match="an expression failed on a row"):
+        load(store, pocm, tmp_path / "views.csv", key=KEY, mapping=tmp_path / "mapping.yaml")
+
+    assert content(store) == {}
 
 
 def _load(arguments: tuple[ObjectStore, Path]) -> tuple[str, bool]:

@@ -198,8 +198,27 @@ def test_csv_records_of_the_wrong_width_are_quarantined_whole(
     ] == [
         (2, "field_missing", b"e2,LOGIN"),
         (3, "field_format", b"e3,LOGIN,2026,t1,{},more"),
-        (4, "field_format", b'e4,"open\r\n'),
+        (4, "field_format", b'e4,"open'),
     ]
+
+
+@pytest.mark.parametrize(
+    ("session", "read"),
+    [('5" pipe', Counts(read=8, accepted=8)), ('"5 inch pipe', Counts(read=8, accepted=7, quarantined=1))],
+)
+def test_a_stray_quote_in_a_csv_file_takes_no_other_row(
+    loading: Loader, store: ObjectStore, tmp_path: Path, session: str, read: Counts
+) -> None:
+    row = 'e{},PRODUCT_VIEWED,t1,2026-11-20T10:00:00Z,{},"{{""product_id"":""p"",""price"":1,""currency"":""EUR""}}"\n'
+    (tmp_path / "a.csv").write_text(
+        "id,type,tenant_id,occurred_at,session_id,data_json\n"
+        + "".join(row.format(n, session if n == 2 else "s") for n in range(8))
+    )
+
+    manifest = loading(tmp_path / "a.csv").manifest
+
+    assert manifest.counts == read
+    assert [row["row_number"] for row in rows(store, manifest, "quarantine")] == [3] * read.quarantined
 
 
 def test_an_s3_object_is_received_when_its_metadata_says_so(

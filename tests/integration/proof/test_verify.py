@@ -13,6 +13,7 @@ from expectations.proof import UNPROVED, ProofError, VerifyReport
 from expectations.proof import verify as verify_marts
 from expectations.proof.marts import load_proof
 from expectations.proof.verify import Window
+from lake.manifest import read_manifest, write_manifest
 from lake.store import ObjectStore
 from orchestration.connections import object_store, warehouse
 from orchestration.embedded.testing import running_stack
@@ -91,6 +92,30 @@ def test_the_conservation_lines_account_for_every_row(shops: tuple[ObjectStore, 
     ]
     assert (
         "total: read 10 = accepted 6 + duplicate 2 + quarantined 2 + suppressed 0"
+        " (1 of the accepted delivered before)"
+    ) in report.to_text()
+
+
+def test_what_a_mapping_did_is_a_part_of_the_line_and_is_compared(shops: tuple[ObjectStore, Client]) -> None:
+    lake, client = shops
+    manifest = read_manifest(lake, "pocm", FIRST)
+    assert manifest is not None
+    counts = replace(manifest.counts, read=9, skipped=1, folded=5, expanded=2)
+    written = write_manifest(
+        lake,
+        replace(manifest, revision=2, counts=counts, hours=(replace(manifest.hours[0], counts=counts),)),
+        committed_at=DAY_TWO[1],
+    )
+
+    assert set(named(verify(lake, client, "pocm"))) == {
+        ("loads", column) for column in ("read", "skipped", "folded", "expanded")
+    }
+    load_hours(client, lake, "pocm", {written.hours[0].received_hour: [written]})
+    report = verify(lake, client, "pocm")
+
+    assert report.ok
+    assert (
+        "total: read 14 + expanded 2 = accepted 6 + duplicate 2 + quarantined 2 + suppressed 0 + skipped 1 + folded 5"
         " (1 of the accepted delivered before)"
     ) in report.to_text()
 

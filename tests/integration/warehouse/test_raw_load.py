@@ -12,7 +12,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from lake_writer import Event, at, write_load
 
-from lake.manifest import Manifest
+from lake.manifest import Counts, Manifest
 from lake.store import ObjectStore
 from orchestration.warehouse import schema
 from orchestration.warehouse.raw import RawLoadError, load_hour, load_hours, loaded_hours
@@ -88,6 +88,19 @@ def test_an_event_counts_at_its_first_delivery(warehouse: Client, store: ObjectS
         ("12", "e2-retried"),
         ("12", "e4-retried"),
     ]
+
+
+def test_a_warehouse_from_before_takes_in_what_a_mapping_did(warehouse: Client, store: ObjectStore) -> None:
+    for column in ("skipped", "folded", "expanded"):
+        warehouse.command(f"alter table ops.loads drop column {column}")
+    manifest = write_load(store, FIRST, [Event("e1", "2026-11-16 09:00")])
+    counts = Counts(read=4, accepted=1, skipped=2, folded=3, expanded=2)
+    schema.apply(warehouse)
+
+    load(warehouse, store, replace(manifest, hours=(replace(manifest.hours[0], counts=counts),)))
+
+    columns = ", ".join(vars(counts))
+    assert warehouse.query(f"select {columns} from ops.loads").result_rows == [tuple(vars(counts).values())]
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3)))[1:])
