@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Literal, get_args
@@ -13,6 +14,7 @@ from typing import IO, Literal, get_args
 import pyarrow as pa
 
 from ingestion.errors import LoadError
+from ingestion.json_layouts import json_layouts
 from lake.store import ObjectMissingError, ObjectStore
 
 Format = Literal["ndjson", "json", "csv", "parquet", "lines"]
@@ -35,10 +37,18 @@ _FORMAT_OF_ENDING: dict[str, Format] = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
+_USUAL: dict[bytes, Format] = {b"": "ndjson", b"{": "ndjson", b"[": "json"}
+"""What begins with a byte when neither content nor name tell more."""
 _COMPRESSION_ENDINGS = (".gz", ".gzip", ".zst", ".zstd")
-_MAGIC_OF_COMPRESSION: dict[bytes, str] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_MAGIC_OF_COMPRESSION = {
+    "gzip": re.compile(rb"\x1f\x8b"),
+    # A frame, or one to be skipped, with which parallel compressors begin.
+    "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
+}
 _PARQUET_MAGIC = b"PAR1"
 _S3 = "s3://"
+HEAD_BYTES = 1 << 20
+"""The format of a file is told from so much of it."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +68,34 @@ class Input:
     """`gzip`, `zstd` or None, told from the content."""
     received_at: datetime | None
     """When the store says it was received; None for a local file."""
+    named: Format | None = None
+    """The format that the name says, where that decides."""
+    is_told: bool = True
+    """Whether the format is told without the name."""
 
     @property
     def file_name(self) -> str:
         """The name without its folders."""
         return self.name.rpartition("/")[2]
+
+    @property
+    def delimiter(self) -> str:
+        """What the name says of the bytes between the fields of a CSV file."""
+        return "\t" if _ending(self.name) == ".tsv" else ","
+
+    @property
+    def read_by_name(self) -> str:
+        """How the bytes are read that are read otherwise under another name; empty for what most names would say."""
+        if self.format == "csv":
+            return self.delimiter if self.delimiter != "," else ""
+        return "" if self.is_told else self.format
+
+    @property
+    def note(self) -> str | None:
+        """What to say of a name that says another format than the content."""
+        if self.named in (None, self.format):
+            return None
+        return f"{self.uri} is {self.format}, not the {self.named} that its name says: read as {self.format}"
 
     def blocks(self, size: int = BLOCK_BYTES) -> Iterator[bytes]:
         """Yield the decompressed content in blocks of `size` bytes, a leading byte order mark left out.
@@ -205,36 +238,50 @@ def _examine(uri: str, name: str, path: Path, received_at: datetime | None, told
             size = file.tell()
     except OSError as error:
         raise LoadError(f"{path} cannot be read: {error.strerror or error}") from error
-    compression = next(
-        (kind for start, kind in _MAGIC_OF_COMPRESSION.items() if magic.startswith(start)), None
-    )
-    known = Input(uri, name, path, digest, size, "ndjson", compression, received_at)
-    if told is not None and magic == _PARQUET_MAGIC:
+    compression = next((kind for kind, found in _MAGIC_OF_COMPRESSION.items() if found.match(magic)), None)
+    known = Input(uri, name, path, digest, size, told or "ndjson", compression, received_at)
+    if magic == _PARQUET_MAGIC and told is not None:
         raise LoadError(f"{uri} is a parquet file, and the mapping reads {told}")
-    return Input(uri, name, path, digest, size, told or _format(known, magic), compression, received_at)
+    return known if told is not None else _with_format(known, is_parquet=magic == _PARQUET_MAGIC)
 
 
-def _format(known: Input, magic: bytes) -> Format:
-    endings = [ending.lower() for ending in Path(known.name).suffixes]
+def _ending(name: str) -> str:
+    """Return what follows the last dot of a name, the endings of compressions left out."""
+    endings = [ending.lower() for ending in Path(name).suffixes]
     while endings and endings[-1] in _COMPRESSION_ENDINGS:
         endings.pop()
-    named = _FORMAT_OF_ENDING.get(endings[-1]) if endings else None
-    is_parquet = magic == _PARQUET_MAGIC
-    if is_parquet != (named == "parquet") and (is_parquet or known.size):
-        if is_parquet:
-            return "parquet"
+    return endings[-1] if endings else ""
+
+
+def _with_format(known: Input, *, is_parquet: bool) -> Input:
+    """Tell the format from the content, and from the name where the content does not say."""
+    named = _FORMAT_OF_ENDING.get(_ending(known.name))
+    if is_parquet:
+        return replace(known, format="parquet", named=named)
+    if named == "parquet" and known.size:
         raise LoadError(f"{known.uri} is no parquet file: it does not begin with PAR1")
-    if named is not None:
-        return named
-    start = next(known.blocks(1 << 16), b"").lstrip()
-    if start[:1] == b"{" or not start:
-        return "ndjson"
-    if start[:1] == b"[":
-        return "json"
-    raise LoadError(
-        f"nothing tells the format of {known.uri}: name it .ndjson, .jsonl, .json, .csv, .tsv or .parquet "
-        "(a further .gz or .zst is fine)"
-    )
+    head = _head(known)
+    layouts = json_layouts(head, is_all=len(head) < HEAD_BYTES)
+    if layouts:
+        return replace(known, format=named if named and named in layouts else layouts[0], named=named)
+    start = head.lstrip()[:1]
+    usual = _USUAL.get(start, "csv")
+    if named is None and usual == "csv":
+        raise LoadError(
+            f"nothing tells the format of {known.uri}: name it .ndjson, .jsonl, .json, .csv, .tsv or .parquet "
+            "(a further .gz or .zst is fine)"
+        )
+    return replace(known, format=named or usual, named=named, is_told=named in (None, usual))
+
+
+def _head(known: Input) -> bytes:
+    """Return the first `HEAD_BYTES` of an input, or all of a small one."""
+    head = b""
+    for block in known.blocks(HEAD_BYTES):
+        head += block
+        if len(head) >= HEAD_BYTES:
+            break
+    return head
 
 
 def _first_line(error: Exception) -> str:

@@ -44,6 +44,8 @@ class LoadResult:
 
     manifest: Manifest
     already_loaded: bool
+    note: str | None = None
+    """What the name of the input says wrongly."""
 
 
 def load(
@@ -90,7 +92,7 @@ def load(
             with held(f"{store.endpoint_url}/{store.bucket}/{load_id}"):
                 existing = read_manifest(store, source.name, load_id)
                 if existing is not None and not (again and _may_be_loaded_again(existing)):
-                    return LoadResult(existing, True)
+                    return LoadResult(existing, True, given.note)
                 moment = _milliseconds(received_at or given.received_at or datetime.now(UTC))
                 job = _Load(
                     store,
@@ -135,11 +137,14 @@ def _lookups(store: ObjectStore, given: Input, mapping: SourceMapping, folder: P
 def load_id_of(source: Source, given: Input, mapping: SourceMapping | None) -> str:
     """Return the identity of a load: its source, its input's bytes, its mapping and what the mapping looks up.
 
-    The input's name counts only where the mapping reads it: elsewhere the same bytes are the same load.
+    The input's name counts only where the mapping asks for it, or where it decides how the bytes are read: elsewhere
+    the same bytes are the same load.
     """
     parts = [source.name, given.sha256]
     if mapping is not None:
         parts += [mapping.sha256, *([given.file_name] if mapping.asks_name else [])]
+    elif given.read_by_name:
+        parts.append(given.read_by_name)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
@@ -206,7 +211,7 @@ class _Load:
             # Another machine was quicker; its commit stands and these files are swept.
             existing = read_manifest(self.store, self.source.name, self.load_id)
             assert existing is not None
-            return LoadResult(existing, True)
+            return LoadResult(existing, True, self.given.note)
         except (StoreError, OSError, NoRoomError, MemoryError):
             # The files stay for the sweep: another machine may write the same ones and get through.
             raise
@@ -214,7 +219,7 @@ class _Load:
             # It lies in the input: nobody gets through with these files.
             writer.discard()
             raise
-        return LoadResult(written, False)
+        return LoadResult(written, False, self.given.note)
 
     def _write(self, writer: LoadWriter, progress: Callable[[Progress], None] | None) -> Manifest:
         is_table = self.given.format in TABLES

@@ -37,9 +37,7 @@ def read_csv(
     Raises:
         LoadError: when there is no usable header, or the mapping does not fit.
     """
-    options = mapping.csv if mapping is not None else CsvFormat()
-    if mapping is None and given.name.lower().removesuffix(".gz").removesuffix(".zst").endswith(".tsv"):
-        options = CsvFormat(delimiter="\t")
+    options = mapping.csv if mapping is not None else CsvFormat(delimiter=given.delimiter)
     with connect(memory_limit_mb, temp_dir) as connection:
         rows = csv_rows(given, options, source.max_event_bytes)
         yield from _Wire(connection, source, mapping, given).read(rows)

@@ -307,6 +307,8 @@ def load(
             failures += 1
             say(f"error: {error}")
             continue
+        if results[-1].note:
+            say(f"note: {results[-1].note}")
         _answer_load(results[-1], json_output)
     if len(results) > 1 and not json_output:
         answer(counts_line("total", sum((result.manifest.counts for result in results), Counts())))
@@ -352,6 +354,7 @@ def _answer_load(result: LoadResult, json_output: bool) -> None:
                 "input": manifest.input.uri,
                 "load_id": manifest.load_id,
                 "already_loaded": result.already_loaded,
+                "format": manifest.input.format,
                 **vars(manifest.counts),
                 "codes": manifest.codes,
                 "received_from": min(hours).isoformat() if hours else None,

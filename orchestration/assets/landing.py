@@ -109,6 +109,8 @@ def _load(
             continue
         loaded.append(result)
         context.log.info(f"{key}: {conservation_line(result)}")
+        if result.note:
+            context.log.warning(result.note)
     metadata = load_metadata(loaded) | {"duration_seconds": round(time.monotonic() - started, 3)}
     return dg.MaterializeResult(
         metadata=metadata,

@@ -109,6 +109,37 @@ def test_a_wrong_mapping_column_names_the_columns_there_are(millrace: Command, t
     assert "product" in outcome.err
 
 
+GROUPED = """
+source: pocm
+input: select id, max(happened) as happened, list(millrace_row) as millrace_row from input where id <> 'x' group by id
+rules:
+  - event_type: PRODUCT_VIEWED
+    envelope: {event_id: id, occurred_at: happened, tenant_id: "'t-cli'"}
+    payload: {product_id: id, price: "1", currency: "'EUR'"}
+"""
+
+
+def test_a_load_says_what_a_mapping_did_with_the_rows_of_the_file(millrace: Command, tmp_path: Path) -> None:
+    (tmp_path / "mapping.yaml").write_text(GROUPED)
+    at = "2026-03-02T10:00:00Z"
+    data = tmp_path / "lines.csv"
+    data.write_text(f"id,happened\na,{at}\na,{at}\nb,{at}\nx,{at}\n")
+    command = ("load", "pocm", str(data), "--mapping", str(tmp_path / "mapping.yaml"))
+    equation = "read 4 = accepted 2 + duplicate 0 + quarantined 0 + suppressed 0 + skipped 1 + folded 1"
+    assert millrace(*command, "--received-at", "2026-03-02T11:00:00Z").out.strip() == f"lines.csv: {equation}"
+    counts = millrace(*command, "--json").json
+    assert (counts["read"], counts["skipped"], counts["folded"], counts["expanded"]) == (4, 1, 1, 0)
+
+
+def test_a_name_that_says_another_format_than_the_content_is_noted(millrace: Command, tmp_path: Path) -> None:
+    path = tmp_path / "export.json"
+    write_events(path, EVENT | {"eventId": "evt-note-1"}, EVENT | {"eventId": "evt-note-2"})
+    outcome = millrace("load", "pocm", str(path), "--received-at", "2026-03-02T11:00:00Z")
+    assert outcome.code == 0
+    assert "export.json is ndjson, not the json that its name says: read as ndjson" in outcome.err
+    assert "export.json: read 2 = accepted 2 " in outcome.out
+
+
 @pytest.mark.parametrize("command", ["run", "verify"])
 def test_a_window_that_ends_before_it_starts_is_wrong_use(millrace: Command, command: str) -> None:
     outcome = millrace(command, "--from", "2026-03-03", "--to", "2026-03-02")
