@@ -12,7 +12,7 @@ states as (
 calendar as (
     select
         tenant_id,
-        arrayJoin(arrayMap(n -> min(day) + n, range(toUInt32(max(day) - min(day) + 1)))) as day
+        {{ days_to_replace('min(day)', 'max(day)') }} as day
     from {{ actives }}
     where users > 0
     group by tenant_id
@@ -53,48 +53,60 @@ left join merged on calendar.tenant_id = merged.tenant_id and calendar.day = mer
 where {{ is_touched('calendar.day') }}
 {%- endmacro -%}
 
-{#- The days of active_users that a touched date changes: the 30 whose trailing window holds it, and the days without
-    activity on both sides, whose rows come and go with a tenant's first and last active day. -#}
+{#- The days of active_users that a run changes: the 30 whose trailing window holds a touched date, and those that come or
+    go because a tenant's first or last active day is another one than the stored days say. -#}
 {%- macro active_users_touched() %}
         with
         dates as (
             {{ touched_dates(source_of_model(model)) }}
         ),
 
-        -- Days that were active before count too: a tenant may have none left.
-        calendars as (
+        bounds as (
             select
                 tenant_id,
-                arraySort(groupUniqArray(day)) as active_days
+                min(toInt32(day)) as first_day,
+                max(toInt32(day)) as last_day,
+                minIf(toInt32(day), not is_stored) as first_active,
+                maxIf(toInt32(day), not is_stored) as last_active,
+                minIf(toInt32(day), is_stored) as first_stored,
+                maxIf(toInt32(day), is_stored) as last_stored,
+                countIf(is_stored) > 0 and countIf(not is_stored) > 0 as is_in_both
             from (
-                select tenant_id, day
+                select
+                    tenant_id,
+                    day,
+                    false as is_stored
                 from {{ ref('int_' ~ source_of_model(model) ~ '__actives_daily') }}
                 where users > 0
                 union all
-                select tenant_id, day
+                select
+                    tenant_id,
+                    day,
+                    true as is_stored
                 from {{ this }}
-                where dau > 0
             )
             group by tenant_id
         ),
 
-        ranges as (
-            select
-                arrayLast(day -> day < occurred_date, arrayConcat([occurred_date], active_days)) as before,
-                arrayFirst(day -> day > occurred_date, active_days) as after,
-                occurred_date
-            from dates
-            cross join calendars
+        changed as (
+            select distinct
+                days.1 as since,
+                days.2 as until
+            from bounds
+            array join if(
+                is_in_both,
+                [
+                    (first_day, greatest(first_active, first_stored) - 1),
+                    (least(last_active, last_stored) + 1, last_day)
+                ],
+                [(first_day, last_day)]
+            ) as days
+            where since <= until
         )
 
-        select distinct arrayJoin(arrayMap(n -> first_day + n, range(toUInt32(last_day - first_day + 1)))) as occurred_date
-        from (
-            select
-                if(before = toDate(0), occurred_date, before) as first_day,
-                greatest(
-                    occurred_date + 29,
-                    if(after = toDate(0), (select max(day) from {{ this }}), after)
-                ) as last_day
-            from ranges
-        )
+        select arrayJoin(arrayMap(n -> occurred_date + n, range(30))) as occurred_date
+        from dates
+        union distinct
+        select arrayJoin(arrayMap(n -> toDate(since + n), range(toUInt32(until - since + 1)))) as occurred_date
+        from changed
 {%- endmacro -%}

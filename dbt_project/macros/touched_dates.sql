@@ -137,6 +137,16 @@
     {%- endif -%}
 {%- endmacro -%}
 
+{#- Every day from one to another, both included; of them at most those from the first to the last that this run replaces. -#}
+{%- macro days_to_replace(first, last) -%}
+    {%- if rebuilds_touched_dates() -%}
+        {%- set touched = 'from ' ~ working_relation('touched') ~ ' where is_touched' -%}
+        {%- set first = 'greatest(' ~ first ~ ', assumeNotNull((select min(occurred_date) ' ~ touched ~ ')))' -%}
+        {%- set last = 'least(' ~ last ~ ', assumeNotNull((select max(occurred_date) ' ~ touched ~ ')))' -%}
+    {%- endif -%}
+    arrayJoin(arrayMap(n -> {{ first }} + n, range(toUInt32(greatest(toInt32({{ last }} - {{ first }}) + 1, 0)))))
+{%- endmacro -%}
+
 {#- Takes one snapshot of the dates: those that another load touches meanwhile wait for their own run. -#}
 {%- macro take_touched_dates() -%}
     {%- do run_query('create or replace table ' ~ working_relation('touched') ~ ' engine = MergeTree order by occurred_date as ' ~ touched_and_linked_dates()) -%}
@@ -183,11 +193,12 @@
 {%- macro dates_of_touched_keys() -%}
         select distinct arrayJoin(arrayMap(n -> first_date + n, range(toUInt32(last_date - first_date + 1)))) as occurred_date
         from (
-            select distinct
-                first_date,
+            select
+                min(first_date) as first_date,
                 last_date
-            from {{ working_relation('touched_keys') }}
-            where first_date <= last_date
+            from {{ working_relation('touched_keys') }} as restated
+            where restated.first_date <= restated.last_date
+            group by last_date
         )
 {%- endmacro -%}
 

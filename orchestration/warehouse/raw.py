@@ -33,7 +33,7 @@ ROWS_PER_BATCH = 500_000
 """Telling first deliveries from later ones groups the keys of a batch in memory, about 1 KB a row; a fuller hour is a
 batch of its own."""
 HOURS_PER_BATCH = 500
-"""Statements name each of their hours up to five times; ClickHouse reads 256 KiB of a statement."""
+"""Each has partitions of its own in the staging tables, and what a batch flags in other hours is noted for all of its."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,9 @@ def load_hours(
         lake = Lake(store, source, batch, endpoint_url)
         with RawLoad(client, lake, log_comment) as load:
             load.run()
+            counts = load.counts()
         note_restored(client, source_name, batch)
-        results.extend(_results(client, source_name, list(batch)))
+        results.extend(RawHourResult(hour, *counts.get(hour, (0, 0, 0))) for hour in batch)
     return results
 
 
@@ -132,25 +133,3 @@ def _batches(manifests: Mapping[datetime, list[Manifest]]) -> Iterator[dict[date
         rows += expected
     if batch:
         yield batch
-
-
-def _results(client: Client, source_name: str, hours: Sequence[datetime]) -> list[RawHourResult]:
-    where = f"source = {sql.text(source_name)} and received_hour in ({sql.moments(hours)})"
-    held = {
-        row[0]: (row[1], row[2])
-        for row in client.query(
-            "select toUnixTimestamp(received_hour), count(), countIf(is_duplicate) "
-            f"from raw.events where {where} group by received_hour"
-        ).result_rows
-    }
-    touched = {
-        row[0]: row[1]
-        for row in client.query(
-            "select toUnixTimestamp(received_hour), uniqExact(occurred_date) "
-            f"from raw.touched_dates where {where} group by received_hour"
-        ).result_rows
-    }
-    return [
-        RawHourResult(hour, *held.get(int(hour.timestamp()), (0, 0)), touched.get(int(hour.timestamp()), 0))
-        for hour in hours
-    ]

@@ -16,12 +16,16 @@ from lake.manifest import FileEntry, Manifest
 from lake.paths import Kind
 from lake.store import ObjectStore
 from orchestration.warehouse import sql
+from orchestration.warehouse.alter import alter_partitions
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 FILES_PER_INSERT = 64
 STAGE_PREFIX = "stage__"
+
+EVERY_HOUR = "toDateTime(0, 'UTC')"
+"""In place of a received hour: every hour of the batch."""
 
 IDENTITY = sql.enum([("event_id", 1), ("idempotency_key", 2)])
 
@@ -121,11 +125,11 @@ class RawLoad:
         self.client = client
         self.lake = lake
         self.source = sql.text(lake.source.name)
-        self.batch = f"source = {self.source} and received_hour in ({sql.moments(lake.hours)})"
         self.settings: dict[str, Any] = dict(_SETTINGS)
         if log_comment is not None:
             self.settings["log_comment"] = json.dumps(log_comment, sort_keys=True)
         token = uuid4().hex[:12]
+        self.hours = f"raw.{STAGE_PREFIX}hours_{token}"
         self.arrived = f"raw.{STAGE_PREFIX}arrived_{token}"
         self.keys = f"raw.{STAGE_PREFIX}keys_{token}"
         self.flagged = f"raw.{STAGE_PREFIX}flagged_{token}"
@@ -133,6 +137,8 @@ class RawLoad:
         self.links = f"raw.{STAGE_PREFIX}links_{token}"
         self.loads = f"raw.{STAGE_PREFIX}loads_{token}"
         self.quarantine = f"raw.{STAGE_PREFIX}quarantine_{token}"
+        self.own_hours = f"(select received_hour from {self.hours} where is_own)"
+        self.batch = f"source = {self.source} and received_hour in {self.own_hours}"
 
     def __enter__(self) -> RawLoad:
         """Drop what killed loads left more than a day ago; younger tables may belong to a running load."""
@@ -147,7 +153,7 @@ class RawLoad:
     def __exit__(self, *exception: object) -> None:
         """Drop the staging tables."""
         for table in (
-            self.arrived, self.keys, self.flagged, self.flips, self.links, self.loads, self.quarantine
+            self.hours, self.arrived, self.keys, self.flagged, self.flips, self.links, self.loads, self.quarantine
         ):  # fmt: skip
             self.client.command(f"drop table if exists {table} sync")
 
@@ -157,6 +163,7 @@ class RawLoad:
         Raises:
             RawLoadError: when the files hold other rows than the manifests say; nothing is replaced.
         """
+        self._stage_hours()
         self._stage_files()
         self._check_files()
         disturbed = self._forget_vanished()
@@ -169,12 +176,32 @@ class RawLoad:
         self._replace("ops.quarantine", self.quarantine, self.lake.hours)
         self._replace("ops.loads", self.loads, self.lake.hours)
         # Other hours first: while the batch's own partitions are the old ones, a rerun finds the same hours.
-        self._replace("raw.events", self.flagged, [*disturbed, *flipped, *self.lake.hours])
+        self._replace("raw.events", self.flagged, [*disturbed, *flipped])
+        self._replace("raw.events", self.flagged, self.lake.hours)
         # Keys last: those of a row that is not there would be found by no later load, should its manifest go.
         self._append_keys()
 
+    def counts(self) -> dict[datetime, tuple[int, int, int]]:
+        """Return of each hour of the batch that holds or touches anything: rows, duplicates, touched dates."""
+        return {
+            datetime.fromtimestamp(row[0], UTC): (row[1], row[2], row[3])
+            for row in self._rows(f"""
+                select toUnixTimestamp(received_hour), sum(rows), sum(duplicates), sum(touched) from (
+                    select received_hour, count() as rows, countIf(is_duplicate) as duplicates, 0 as touched
+                    from raw.events where {self.batch} group by received_hour
+                    union all
+                    select received_hour, 0, 0, uniqExact(occurred_date)
+                    from raw.touched_dates where {self.batch} group by received_hour
+                ) group by received_hour
+            """)
+        }
+
     def _run(self, statement: str) -> None:
         self.client.command(statement, settings=self.settings)
+
+    def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        database, _, name = table.partition(".")
+        self.client.insert(name, rows, columns, database=database, settings=self.settings)
 
     def _rows(self, query: str) -> list[Sequence[Any]]:
         return list(self.client.query(query, settings=self.settings).result_rows)
@@ -182,6 +209,14 @@ class RawLoad:
     def _hours(self, query: str) -> list[datetime]:
         """Return the hours that a query yields as Unix timestamps."""
         return [datetime.fromtimestamp(row[0], UTC) for row in self._rows(query)]
+
+    def _stage_hours(self) -> None:
+        """Write down which hours the batch is of: statements name the table, however many there are."""
+        self._run(f"""
+            create table {self.hours} (received_hour DateTime('UTC'), is_own Bool)
+            engine = MergeTree order by received_hour
+        """)
+        self._insert(self.hours, ["received_hour", "is_own"], [[hour, True] for hour in self.lake.hours])
 
     def _stage_files(self) -> None:
         columns = ", ".join(_RAW)
@@ -232,18 +267,18 @@ class RawLoad:
                 select kind, key_hash from (select {_IDENTITIES} from ({vanished}) {_EACH_IDENTITY})
             )
         """
-        disturbed = self._hours(f"""
-            select distinct toUnixTimestamp(toStartOfHour(received_at)) from raw.event_keys
-            where {sharing} and not {own}
-            and toStartOfHour(received_at) not in ({sql.moments(self.lake.hours)})
+        self._run(f"""
+            insert into {self.hours}
+            select distinct toStartOfHour(received_at), false from raw.event_keys
+            where {sharing} and not {own} and toStartOfHour(received_at) not in {self.own_hours}
         """)
         self._run(f"alter table raw.event_keys delete where {sharing} and {own}")
-        if disturbed:
-            self._run(f"""
-                insert into {self.arrived} select * from raw.events
-                where source = {self.source} and received_hour in ({sql.moments(disturbed)})
-            """)
-        return disturbed
+        others = f"from {self.hours} where not is_own"
+        self._run(f"""
+            insert into {self.arrived} select * from raw.events
+            where source = {self.source} and received_hour in (select received_hour {others})
+        """)
+        return self._hours(f"select toUnixTimestamp(received_hour) {others}")
 
     def _look_up_keys(self) -> None:
         """Gather every delivery, of this batch or indexed, that shares an identity with the batch."""
@@ -305,13 +340,10 @@ class RawLoad:
             engine = MergeTree order by (received_hour, load_id, row_number)
         """)
         preceded = f"from ({self._later}) where not is_own and first_is_own"
-        hours = self._hours(f"select distinct toUnixTimestamp(toStartOfHour(received_at)) {preceded}")
-        if not hours:
-            return []
         self._run(f"""
             insert into {self.flips} select received_hour, load_id, row_number from raw.events
-            where source = {self.source} and received_hour in ({sql.moments(hours)}) and not is_duplicate
-            and (load_id, row_number) in (select load_id, row_number {preceded})
+            where source = {self.source} and received_hour in (select toStartOfHour(received_at) {preceded})
+            and not is_duplicate and (load_id, row_number) in (select load_id, row_number {preceded})
         """)
         flipped = self._hours(f"select distinct toUnixTimestamp(received_hour) from {self.flips}")
         if flipped:
@@ -321,29 +353,26 @@ class RawLoad:
                     is_duplicate or (load_id, row_number) in (select load_id, row_number from {self.flips})
                     as is_duplicate
                 ) from raw.events
-                where source = {self.source} and received_hour in ({sql.moments(flipped)})
+                where source = {self.source} and received_hour in (select received_hour from {self.flips})
             """)
         return flipped
 
     @property
     def _affected(self) -> str:
-        """Rows that this batch adds, takes away or flags; those of other hours count for all its hours."""
+        """Rows that this batch adds, takes away or flags; those of other hours stand under EVERY_HOUR."""
         columns = ", ".join(("tenant_id", "occurred_at", "user_key", *sorted(CORRELATION_COLUMNS), "payload"))
-        hours = sql.moments(self.lake.hours)
         return f"""
-            select received_hour, {columns} from {self.flagged} where received_hour in ({hours})
+            select received_hour, {columns} from {self.flagged} where received_hour in {self.own_hours}
             union all
             select received_hour, {columns} from raw.events
             where {self.batch}
             and (load_id, row_number) not in (select load_id, row_number from {self.flagged})
             union all
-            select batch_hour as received_hour, {columns} from (
-                select {columns} from {self.flagged}
-                where received_hour not in ({hours}) and (
-                    (load_id, row_number) in (select load_id, row_number from {self.flips})
-                    or (load_id, row_number) in (select load_id, row_number from {self.arrived})
-                )
-            ) array join [{hours}] as batch_hour
+            select {EVERY_HOUR} as received_hour, {columns} from {self.flagged}
+            where received_hour not in {self.own_hours} and (
+                (load_id, row_number) in (select load_id, row_number from {self.flips})
+                or (load_id, row_number) in (select load_id, row_number from {self.arrived})
+            )
         """
 
     def _append_links(self) -> None:
@@ -404,7 +433,7 @@ class RawLoad:
     def _append_touched(self) -> None:
         self._run(f"""
             insert into raw.touched_dates (source, received_hour, via, occurred_date)
-            select {self.source}, received_hour, via, occurred_date from (
+            select distinct {self.source}, hour, via, occurred_date from (
                 select distinct received_hour, {sql.text(OWN_DATE)} as via,
                     toDate(occurred_at) as occurred_date
                 from ({self._affected})
@@ -413,7 +442,12 @@ class RawLoad:
                     other.occurred_date as occurred_date
                 from {self._ties}
             )
-            where (received_hour, via, occurred_date) not in (
+            array join if(
+                received_hour = {EVERY_HOUR},
+                (select groupArray(received_hour) from {self.hours} where is_own),
+                [received_hour]
+            ) as hour
+            where (hour, via, occurred_date) not in (
                 select received_hour, via, occurred_date from raw.touched_dates where {self.batch}
             )
         """)
@@ -434,28 +468,25 @@ class RawLoad:
             _load_row(manifest, hour) for hour, found in self.lake.manifests.items() for manifest in found
         ]
         if rows:
-            database, _, table = self.loads.partition(".")
-            values = [list(row.values()) for row in rows]
-            self.client.insert(table, values, list(rows[0]), database=database, settings=self.settings)
+            self._insert(self.loads, list(rows[0]), [list(row.values()) for row in rows])
 
     def _replace(self, table: str, stage: str, hours: Sequence[datetime]) -> None:
-        """Replace the partitions that either side holds, in the order of the hours, in one statement."""
-        held = self._hours(f"""
-            select distinct toUnixTimestamp(received_hour) from (
-                select received_hour from {table}
-                where source = {self.source} and received_hour in ({sql.moments(hours)})
-                group by received_hour
-                union all
-                select received_hour from {stage} group by received_hour
-            )
-        """)
-        replacements = [
+        """Replace the partitions that either side holds, in the order of the hours."""
+        held = set(
+            self._hours(f"""
+                select distinct toUnixTimestamp(received_hour) from (
+                    select received_hour from {table} where {self.batch} group by received_hour
+                    union all
+                    select received_hour from {stage} group by received_hour
+                )
+            """)
+        )
+        commands = [
             f"replace partition ({self.source}, {sql.moments([hour])}) from {stage}"
             for hour in hours
             if hour in held
         ]
-        if replacements:
-            self._run(f"alter table {table} {', '.join(replacements)}")
+        alter_partitions(self.client, table, commands, self.settings)
 
 
 def _keys(correlation: Correlation) -> list[str]:

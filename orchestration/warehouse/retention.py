@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from lake.policy import Kept, Policy
 from lake.retention import Held
 from orchestration.warehouse import sql
+from orchestration.warehouse.alter import alter_partitions
 from orchestration.warehouse.lifetimes import Lifetime
 from orchestration.warehouse.retired import EVENTS, LOADS, QUARANTINE, note_retired, verified_hours
 
@@ -25,7 +26,6 @@ BUILDS = "ops.builds"
 UNVERIFIED = "their days are not verified yet: run `millrace verify`"
 HOURS: Mapping[str, Kept] = {EVENTS: "raw_events", QUARANTINE: "quarantine", LOADS: "raw_lake"}
 """Tables with a partition for every source and received hour."""
-DROPS_PER_STATEMENT = 500
 GRACE_DAYS = 7
 _SETTINGS = {"mutations_sync": 1}
 _TTL_SETTINGS = {"materialize_ttl_after_modify": 0}
@@ -95,13 +95,8 @@ def apply(
     for table in (LOADS, QUARANTINE, EVENTS):
         rows = planned.hours.get(table, {})
         note_retired(client, source, table, rows)
-        listed = sorted(rows)
-        for start in range(0, len(listed), DROPS_PER_STATEMENT):
-            drops = ", ".join(
-                f"drop partition ({sql.text(source)}, {sql.moments([hour])})"
-                for hour in listed[start : start + DROPS_PER_STATEMENT]
-            )
-            client.command(f"alter table {table} {drops}")
+        drops = [f"drop partition ({sql.text(source)}, {sql.moments([hour])})" for hour in sorted(rows)]
+        alter_partitions(client, table, drops)
     if planned.builds and (limit := policy.limit("raw_lake")):
         old = f"source = {sql.text(source)} and received_hour + interval 1 hour <= {sql.moments([limit])}"
         client.command(f"alter table {BUILDS} delete where {old}", settings=_SETTINGS)
@@ -131,13 +126,10 @@ def _expire_by_itself(client: Client, policy: Policy, lifetime: Lifetime) -> Non
 
 
 def _cut(client: Client, rows: Rows) -> None:
-    """Drop the partitions that are too old in whole, in one statement, and rewrite those that are in part."""
+    """Drop the partitions that are too old in whole, and rewrite those that are in part."""
     table = f"`{rows.lifetime.database}`.`{rows.lifetime.table}`"
     whole = [name for name, (old, every) in rows.partitions.items() if old == every]
-    if whole:
-        client.command(
-            f"alter table {table} " + ", ".join(f"drop partition id {sql.text(name)}" for name in whole)
-        )
+    alter_partitions(client, table, [f"drop partition id {sql.text(name)}" for name in whole])
     for name in rows.partitions.keys() - set(whole):
         client.command(
             f"alter table {table} delete in partition id {sql.text(name)} where {_old(rows.lifetime, rows.limit)}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -17,25 +17,22 @@ _SETTINGS = {"insert_deduplicate": 0}
 
 def note_retired(client: Client, source: str, store: str, rows: Mapping[datetime, int]) -> None:
     """Note that periods of a store are taken out, before they are; with the rows of each."""
-    now = datetime.now(UTC)
-    values = [[source, store, period, True, count, now] for period, count in rows.items()]
-    if values:
-        columns = ["source", "store", "period", "is_retired", "rows", "noted_at"]
-        client.insert("retired", values, columns, database="ops", settings=_SETTINGS)
+    _note(client, source, store, rows, is_retired=True)
 
 
 def note_restored(client: Client, source: str, hours: Iterable[datetime]) -> None:
     """Note of received hours that the warehouse holds their events again, if they had been taken out."""
-    listed = sql.moments(hours)
-    if listed:
-        client.command(
-            f"""
-            insert into ops.retired
-            select source, store, period, false, 0, now64(6, 'UTC') from ops.retired_periods
-            where source = {sql.text(source)} and store = {sql.text(EVENTS)} and period in ({listed})
-            """,
-            settings=_SETTINGS,
-        )
+    among = set(hours)
+    if not among:
+        return
+    found = _moments(
+        client,
+        f"""
+        select toUnixTimestamp(period) as moment from ops.retired_periods
+        where source = {sql.text(source)} and store = {sql.text(EVENTS)} and {_between("period", among)}
+        """,
+    )
+    _note(client, source, EVENTS, {period: 0 for period in found if period in among}, is_retired=False)
 
 
 def retired_periods(client: Client, source: str, store: str) -> list[datetime]:
@@ -65,29 +62,28 @@ def loaded_days(client: Client, source: str) -> list[date]:
 
 def verified_hours(client: Client, source: str, hours: Iterable[datetime]) -> set[datetime]:
     """Return the received hours of which everything was committed before their day was verified."""
-    listed = sql.moments(hours)
-    if not listed:
+    among = set(hours)
+    if not among:
         return set()
-    return set(
-        _moments(
-            client,
-            f"""
-            select toUnixTimestamp(received_hour) as moment
-            from (
-                select received_hour, toDate(received_hour) as received_date,
-                    max(coalesce(committed_at, received_at)) as committed
-                from ops.loads
-                where source = {sql.text(source)} and received_hour in ({listed})
-                group by received_hour
-            ) as taken
-            inner join (
-                select received_date, max(verified_at) as verified
-                from ops.verified_days where source = {sql.text(source)} group by received_date
-            ) as days using (received_date)
-            where verified > committed
-            """,
-        )
+    found = _moments(
+        client,
+        f"""
+        select toUnixTimestamp(received_hour) as moment
+        from (
+            select received_hour, toDate(received_hour) as received_date,
+                max(coalesce(committed_at, received_at)) as committed
+            from ops.loads
+            where source = {sql.text(source)} and {_between("received_hour", among)}
+            group by received_hour
+        ) as taken
+        inner join (
+            select received_date, max(verified_at) as verified
+            from ops.verified_days where source = {sql.text(source)} group by received_date
+        ) as days using (received_date)
+        where verified > committed
+        """,
     )
+    return among.intersection(found)
 
 
 def missing_hours(client: Client, source: str, start: datetime, end: datetime) -> list[datetime]:
@@ -127,6 +123,19 @@ def missing_hours(client: Client, source: str, start: datetime, end: datetime) -
 def forget_wanted(client: Client, source: str) -> None:
     """Forget which hours models asked for."""
     client.command(f"alter table ops.wanted_hours drop partition {sql.text(source)}")
+
+
+def _note(client: Client, source: str, store: str, rows: Mapping[datetime, int], *, is_retired: bool) -> None:
+    now = datetime.now(UTC)
+    values = [[source, store, period, is_retired, count, now] for period, count in rows.items()]
+    if values:
+        columns = ["source", "store", "period", "is_retired", "rows", "noted_at"]
+        client.insert("retired", values, columns, database="ops", settings=_SETTINGS)
+
+
+def _between(column: str, hours: Collection[datetime]) -> str:
+    """Return the condition for the stretch that hours lie in: one that lists them would grow with their number."""
+    return f"{column} between {sql.moments([min(hours)])} and {sql.moments([max(hours)])}"
 
 
 def _periods(source: str, store: str) -> str:

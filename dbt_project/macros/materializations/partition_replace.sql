@@ -4,8 +4,9 @@
     linked_by, touched_query and touched_keys, see touched_dates.sql.
 
     The first build and a full refresh fill a new table and exchange it. Every other build stages the rows of the touched
-    dates, copies the untouched dates of the same partitions beside them, and replaces all those partitions in one
-    statement, so that a reader sees the old rows or the new ones and a killed build is repaired by the next. -#}
+    dates, copies the untouched dates of the same partitions beside them, and replaces those partitions, each as a whole
+    and the oldest first, so that a reader sees a partition's old rows or its new ones and a killed build is repaired by
+    the next. -#}
 {%- materialization partition_replace, adapter='clickhouse' -%}
     {%- set existing = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type='table') -%}
@@ -47,11 +48,14 @@
         {%- call statement('main') -%}
             {{ insert_by_name(staged, touched_rows(target_relation, touched, sql)) }}
         {%- endcall -%}
-        {%- set replacements = [] -%}
-        {%- for id in ids -%}
-            {%- do replacements.append("replace partition id '" ~ id ~ "' from " ~ staged) -%}
+        {#- ClickHouse reads 256 KiB of a statement, and commits each partition by itself in one statement too. -#}
+        {%- for some_ids in ids | batch(50) -%}
+            {%- set replacements = [] -%}
+            {%- for id in some_ids -%}
+                {%- do replacements.append("replace partition id '" ~ id ~ "' from " ~ staged) -%}
+            {%- endfor -%}
+            {%- do run_query('alter table ' ~ target_relation ~ ' ' ~ replacements | join(', ') ~ ' settings allow_replace_partition_from_empty_source = 1') -%}
         {%- endfor -%}
-        {%- do run_query('alter table ' ~ target_relation ~ ' ' ~ replacements | join(', ') ~ ' settings allow_replace_partition_from_empty_source = 1') -%}
         {%- do run_query('drop table ' ~ staged ~ ' sync') -%}
     {%- endif -%}
     {%- do run_query('drop table ' ~ touched ~ ' sync') -%}

@@ -74,8 +74,13 @@
     {%- endif -%}
 {%- endmacro -%}
 
-{#- The days of prescriptions that a run counts anew: the touched ones; those without any event between them and the
-    tenant's last day before, which have passed now; every day of a prescription that the window brought or lost. -#}
+{#- The days of prescriptions that a run counts anew: the touched ones; those that have passed, or have not any more,
+    because a tenant's last day is another one now; every day of a prescription that the window brought or
+    lost.
+
+    Days without any event pass when an event follows them: those between two neighbouring days of a tenant, of which the
+    window touches the later one or a day between. What stands behind the tenant's last day goes. Of either, the days of
+    its prescriptions hold rows, and no others. -#}
 {%- macro pocm_patch_days_touched() %}
         {%- set window = received_window() -%}
         {%- set assigned = ref('int_pocm__prescriptions_assigned') -%}
@@ -85,35 +90,59 @@
             {{ touched_dates('pocm') }}
         ),
 
-        calendars as (
+        active as (
             select
                 tenant_id,
-                arraySort(groupUniqArray(day)) as active_days,
+                day,
+                lagInFrame(toNullable(day)) over (
+                    partition by tenant_id
+                    order by day
+                    rows between unbounded preceding and current row
+                ) as day_before
+            from (select distinct tenant_id, day from {{ ref('int_pocm__events_counted') }})
+        ),
+
+        newest as (
+            select
+                tenant_id,
                 max(day) as newest_day
-            from {{ ref('int_pocm__events_counted') }}
+            from active
             group by tenant_id
         ),
 
         silent as (
             select
-                occurred_date as last_day,
-                arrayLast(day -> day < occurred_date, active_days) as before,
-                if(before = toDate(0), last_day, before + 1) as first_day
-            from dates
-            cross join calendars
+                gaps.tenant_id,
+                gaps.day_before + 1 as first_day,
+                gaps.day - 1 as last_day
+            from (
+                select tenant_id, assumeNotNull(day_before) as day_before, day, true as is_gap
+                from active
+                where coalesce(day - day_before > 1, false)
+            ) as gaps
+            asof inner join (select occurred_date, true as is_gap from dates) as touched
+                on gaps.is_gap = touched.is_gap and gaps.day >= touched.occurred_date
+            where touched.occurred_date > gaps.day_before
+            union all
+            select
+                stored.tenant_id,
+                newest.newest_day + 1 as first_day,
+                stored.stored_day as last_day
+            from (select tenant_id, max(day) as stored_day from {{ this }} group by tenant_id) as stored
+            inner join newest on stored.tenant_id = newest.tenant_id
+            where stored.stored_day > newest.newest_day
         ),
 
         prescribed as (
-            select
-                prescriptions.starts_on as first_day,
+            select distinct
+                prescriptions.tenant_id,
+                prescriptions.starts_on,
                 -- A tenant without any event left had its last on one of the dates.
                 least(
                     prescriptions.ends_on,
-                    if(calendars.tenant_id = '', (select max(dates.occurred_date) from dates), calendars.newest_day)
-                ) as last_day
-            from {{ known }} as prescriptions
-            left join calendars on prescriptions.tenant_id = calendars.tenant_id
-            where
+                    if(newest.tenant_id = '', (select max(dates.occurred_date) from dates), newest.newest_day)
+                ) as ends_on,
+                prescriptions.ends_on as planned_until,
                 (prescriptions.tenant_id, prescriptions.prescription_id) in (
                     select
                         tenant_id,
@@ -134,23 +163,27 @@
                             from {{ assigned }}
                             where assigned_date in (select occurred_date from dates)
                         )
-                )
-                and first_day <= last_day
+                ) as is_restated
+            from {{ known }} as prescriptions
+            left join newest on prescriptions.tenant_id = newest.tenant_id
         )
 
         select occurred_date from dates
         union distinct
         select arrayJoin(arrayMap(n -> first_day + n, range(toUInt32(last_day - first_day + 1)))) as occurred_date
         from (
-            select
-                first_day,
-                last_day
-            from silent
-            union all
-            select
-                first_day,
-                last_day
+            select distinct
+                starts_on as first_day,
+                ends_on as last_day
             from prescribed
+            where is_restated and starts_on <= ends_on
+            union distinct
+            select
+                greatest(prescribed.starts_on, silent.first_day) as first_day,
+                least(prescribed.planned_until, silent.last_day) as last_day
+            from prescribed
+            inner join silent on prescribed.tenant_id = silent.tenant_id
+            where first_day <= last_day
         )
 {%- endmacro -%}
 

@@ -62,7 +62,7 @@ days as (
         tenant_id,
         prescription_id,
         device_id,
-        arrayJoin(arrayMap(n -> starts_on + n, range(toUInt32(last_day - starts_on + 1)))) as day
+        {{ days_to_replace('starts_on', 'last_day') }} as day
     from elapsed
 )
 
