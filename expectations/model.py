@@ -93,6 +93,14 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """Rows that the warehouse does not have: `columns` maps names to ClickHouse types, in the order of the values."""
+
+    columns: Mapping[str, str]
+    values: tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True)
 class Suite:
     """The checks of one boundary."""
 
@@ -103,6 +111,8 @@ class Suite:
     checks: tuple[Check, ...]
     relations: Mapping[str, str] = field(default_factory=dict)
     """Further relations that `rows` queries may read, by name, each a SELECT."""
+    brought: Mapping[str, Rows] = field(default_factory=dict)
+    """Further such relations whose rows come with the suite: they stand in a table while it runs."""
     personal_columns: frozenset[str] = frozenset()
     """Columns whose values are never shown."""
 

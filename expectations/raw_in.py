@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import astuple
-from datetime import UTC, datetime
+from datetime import datetime
 
-from expectations.model import Check, GateWindow, Suite, Table
+from expectations.model import Check, GateWindow, Rows, Suite, Table
 from expectations.payload_sql import PSEUDONYM_PATTERN, literal, violations
 from ingestion.contract import ENVELOPE_COLUMNS, Contract, Source
 from ingestion.envelope import IN_PAYLOAD
@@ -47,7 +47,7 @@ def raw_in_suite(source: Source, manifests: Iterable[Manifest], window: GateWind
         boundary="raw_in",
         tables=tables,
         checks=tuple(checks),
-        relations={"lake": _lake(manifests, window)},
+        brought={"lake": _lake(manifests, window)},
         personal_columns=NEVER_SHOWN | frozenset(source.pii) | frozenset(tagged_names(source)),
     )
 
@@ -341,23 +341,19 @@ def _against_lake() -> str:
     )
 
 
-def _lake(manifests: Iterable[Manifest], window: GateWindow) -> str:
-    """Totals by hour, so that the statement stays small however many loads an hour has."""
+def _lake(manifests: Iterable[Manifest], window: GateWindow) -> Rows:
+    """Totals by received hour: how many loads, and their counts."""
     totals: dict[datetime, tuple[int, Counts]] = {}
     for manifest in manifests:
         for hour in manifest.hours:
             if window.start <= hour.received_hour < window.end:
                 loads, counts = totals.get(hour.received_hour, (0, Counts()))
                 totals[hour.received_hour] = (loads + 1, counts + hour.counts)
-    names = list(Counts.__dataclass_fields__)
-    structure = ", ".join(["h String", "loads UInt64", *(f"{name} UInt64" for name in names)])
-    rows = ", ".join(
-        f"('{hour.astimezone(UTC):%Y-%m-%d %H:%M:%S}', {loads}, {', '.join(map(str, astuple(counts)))})"
-        for hour, (loads, counts) in sorted(totals.items())
+    numbers = ("loads", *Counts.__dataclass_fields__)
+    return Rows(
+        {"received_hour": "DateTime('UTC')", **dict.fromkeys(numbers, "UInt64")},
+        tuple((hour, loads, *astuple(counts)) for hour, (loads, counts) in sorted(totals.items())),
     )
-    empty = "" if rows else " where false"
-    source = f"values('{structure}', {rows})" if rows else f"null('{structure}')"
-    return f"select toDateTime(h, 'UTC') as received_hour, * except (h) from {source}{empty}"
 
 
 def _contract(suite: str, source: Source, contract: Contract) -> Check:

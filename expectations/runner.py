@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
+from uuid import uuid4
 
 from expectations.data_docs import publish
 from expectations.model import Check, ExpectationResult, GateWindow, Suite, SuiteResult, Table
 from expectations.redact import redact_text
-from expectations.scope import batch_query, broken_rows_query, state_columns, touched_days_sql
+from expectations.scope import batch_query, broken_rows_query, state_columns
 
 ONE_BY_ONE = " one by one"
 
@@ -41,8 +42,8 @@ class Warehouse:
     def settings(self) -> dict[str, str]:
         """ClickHouse settings of every query.
 
-        One that asks for all rules of a table, or names many days, is longer than the defaults allow; long windows
-        group on disk.
+        One that asks for all rules of a table is longer than the defaults allow: it grows with the rules, not with the
+        window. Long windows group on disk.
         """
         comment = {"log_comment": self.log_comment} if self.log_comment else {}
         return {
@@ -102,15 +103,16 @@ def run_suite(
     versions: dict[str, str] = {}
     run_name = _run_name(partition, checked_at)
     try:
-        _run(
-            warehouse=warehouse,
-            suite=suite,
-            window=window,
-            run_name=run_name,
-            data_docs=data_docs,
-            outcomes=outcomes,
-            versions=versions,
-        )
+        with _standing(warehouse, suite) as whole:
+            _run(
+                warehouse=warehouse,
+                suite=whole,
+                window=window,
+                run_name=run_name,
+                data_docs=data_docs,
+                outcomes=outcomes,
+                versions=versions,
+            )
     except Exception as error:  # a gate that could not run has failed: whatever it was, it is a result
         why = _reason(error)
         for check in suite.checks:
@@ -151,7 +153,6 @@ def _run(
     try:
         versions["clickhouse"] = str(client.server_version)
         columns = _columns(client, suite)
-        days = _touched_days(client, suite, window)
     finally:
         client.close()
 
@@ -167,7 +168,7 @@ def _run(
                 why = f"table {table.qualified} does not exist"
                 outcomes.update({check.rule: _not_run(suite, check, why) for check in checks})
             elif checks:
-                prepared[key] = _Asked(suite, table, checks, window, days, columns[table.qualified])
+                prepared[key] = _Asked(suite, table, checks, window, columns[table.qualified])
         found = _validate(validator, suite, prepared, run_name, outcomes)
         for check in suite.checks:
             if check.rule in found:
@@ -184,21 +185,43 @@ class _Asked:
     table: Table
     checks: Sequence[Check]
     window: GateWindow
-    days: Sequence[date]
     columns: Mapping[str, str]
 
     def prepare(self, validator: Validator, *, together: bool) -> Any:
         """Ask by one query, or by one for each check."""
-        suite, window, days = self.suite, self.window, self.days
+        suite, window = self.suite, self.window
         groups = [self.checks] if together else [[check] for check in self.checks]
         return validator.prepare(
             suite.name,
             self.table,
-            batch_query(self.table, suite.source, window, days, state_columns(self.columns)),
-            [(group, broken_rows_query(group, suite, window, days, self.columns)) for group in groups],
+            batch_query(self.table, suite.source, window, state_columns(self.columns)),
+            [(group, broken_rows_query(group, suite, window, self.columns)) for group in groups],
             sorted(suite.personal_columns),
             "" if together else ONE_BY_ONE,
         )
+
+
+@contextmanager
+def _standing(warehouse: Warehouse, suite: Suite) -> Iterator[Suite]:
+    """Put what a suite brought into tables for the length of the block, and give the suite that reads them."""
+    if not suite.brought:
+        yield suite
+        return
+    # Named as what a raw load stages: the next load drops what a killed gate left.
+    tables = {key: f"stage__gate_{key}_{uuid4().hex[:12]}" for key in suite.brought}
+    client = warehouse.client()
+    try:
+        for key, rows in suite.brought.items():
+            columns = ", ".join(f"{name} {kind}" for name, kind in rows.columns.items())
+            client.command(f"create table raw.{tables[key]} ({columns}) engine = MergeTree order by tuple()")
+            if rows.values:
+                client.insert(tables[key], rows.values, list(rows.columns), database="raw")
+        standing = {key: f"select * from raw.{table}" for key, table in tables.items()}
+        yield replace(suite, relations={**suite.relations, **standing})
+    finally:
+        for table in tables.values():
+            client.command(f"drop table if exists raw.{table} sync")
+        client.close()
 
 
 def _validate(
@@ -237,12 +260,6 @@ def _columns(client: Client, suite: Suite) -> dict[str, dict[str, str]]:
     for database, table, name, kind in client.query(query).result_rows:
         found.setdefault(f"{database}.{table}", {})[name] = kind
     return found
-
-
-def _touched_days(client: Client, suite: Suite, window: GateWindow) -> list[date]:
-    if all(table.grain in ("received_hour", "whole") for table in suite.tables.values()):
-        return []
-    return [row[0] for row in client.query(touched_days_sql(suite.source, window)).result_rows]
 
 
 def _result(suite: Suite, check: Check, outcome: Outcome) -> ExpectationResult:

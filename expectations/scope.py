@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import Any
 
 from expectations.model import Check, GateWindow, Suite, Table
@@ -16,50 +15,34 @@ SAMPLE_ROWS = 5
 _PERIOD_OF_DAY = {"week": "toMonday", "month": "toStartOfMonth"}
 
 
-def touched_days_sql(source: str, window: GateWindow) -> str:
-    """Return the query for the occurred days that a window of received hours touches."""
+def condition(table: Table, source: str, window: GateWindow) -> str:
+    """Return the condition that selects the rows of a table that a window touches; ClickHouse prunes partitions by it."""
+    if table.grain == "whole":
+        return "true"
     start, end = window.sql_bounds
+    if table.grain == "received_hour":
+        return f"source = {literal(source)} and {table.column} >= {start} and {table.column} < {end}"
+    start_of = _PERIOD_OF_DAY.get(table.grain)
+    period = f"{start_of}(occurred_date)" if start_of else "occurred_date"
     return (
-        "select distinct occurred_date from raw.touched_dates "
-        f"where source = {literal(source)} and received_hour >= {start} and received_hour < {end} order by 1"
+        f"toDate({table.column}) in (select {period} from raw.touched_dates "
+        f"where source = {literal(source)} and received_hour >= {start} and received_hour < {end})"
     )
 
 
-def condition(table: Table, source: str, window: GateWindow, days: Sequence[date]) -> str:
-    """Return the condition that selects the rows of a table that a window touches.
-
-    The days are written out: ClickHouse prunes partitions by them, and Data Docs show what was looked at.
-    """
-    if table.grain == "whole":
-        return "true"
-    if table.grain == "received_hour":
-        start, end = window.sql_bounds
-        return f"source = {literal(source)} and {table.column} >= {start} and {table.column} < {end}"
-    if not days:
-        return "false"
-    listed = ", ".join(f"toDate('{day.isoformat()}')" for day in days)
-    if table.grain in _PERIOD_OF_DAY:
-        start_of = _PERIOD_OF_DAY[table.grain]
-        return f"toDate({table.column}) in (select {start_of}(arrayJoin([{listed}])))"
-    return f"toDate({table.column}) in ({listed})"
-
-
-def batch_query(
-    table: Table, source: str, window: GateWindow, days: Sequence[date], left_out: Sequence[str] = ()
-) -> str:
+def batch_query(table: Table, source: str, window: GateWindow, left_out: Sequence[str] = ()) -> str:
     """Return the rows of a table that a window touches, without some columns.
 
     Aggregate states are left out where rows come to the client: no client reads them.
     """
     columns = f"* EXCEPT ({', '.join(left_out)})" if left_out else "*"
-    return f"SELECT {columns} FROM {table.qualified} WHERE {condition(table, source, window, days)}"
+    return f"SELECT {columns} FROM {table.qualified} WHERE {condition(table, source, window)}"
 
 
 def broken_rows_query(
     checks: Sequence[Check],
     suite: Suite,
     window: GateWindow,
-    days: Sequence[date],
     columns: Mapping[str, str],
 ) -> str:
     """Return the query that finds for every check of a table how many rows break it, and samples them.
@@ -70,7 +53,6 @@ def broken_rows_query(
         checks: of one table.
         suite: which tables and relations there are.
         window: received hours.
-        days: the occurred days that these hours touch.
         columns: column types of the table by name.
 
     Returns:
@@ -80,7 +62,7 @@ def broken_rows_query(
     (own,) = {check.table for check in checks}
     left_out = {own: state_columns(columns)}
     shared = [
-        f"{key} as ({batch_query(table, suite.source, window, days, left_out.get(key, ()))})"
+        f"{key} as ({batch_query(table, suite.source, window, left_out.get(key, ()))})"
         for key, table in suite.tables.items()
         if key == own or any(_mentions(sql, key) for sql in broken.values())
     ]

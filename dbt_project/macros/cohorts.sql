@@ -6,9 +6,12 @@
     column that keeps a user's first moment. `touched_by` names the correlations that restate these facts, `cohort_members`
     the model of the users' first facts, `cohort_weeks` the model of sums by cohort and week. -#}
 
-{#- The days of the weeks from `first` to `last`, both Mondays. -#}
+{#- The days of the weeks from `first` to `last`, both Mondays; or 1970-01-01, the first date there is, a Thursday. -#}
 {%- macro days_of_weeks(first, last) -%}
-    arrayJoin(arrayMap(n -> {{ first }} + n, range(toUInt32({{ last }} - {{ first }} + 7))))
+    arrayJoin(arrayFilter(
+            date_of_week -> toMonday(date_of_week) <= {{ last }},
+            arrayMap(n -> {{ first }} + n, range(toUInt32({{ last }} - {{ first }} + 7)))
+        ))
 {%- endmacro -%}
 
 {#- The dates on which the window touches facts of the model's cohorts. -#}

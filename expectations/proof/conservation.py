@@ -160,8 +160,11 @@ def against_warehouse(
     `raw_duplicates` is the warehouse's own `is_duplicate`, counted again by the second engine. Hours that retention
     took out of a table, by its own record, are not counted of it on either side.
     """
-    no_events = _excluding(retired.hours("raw.events"))
-    no_quarantine = _excluding(retired.hours("ops.quarantine"))
+    _declare_gone(connection, retired)
+    no_events, no_quarantine = (
+        f"received_hour not in (select gone.received_hour from gone where store = '{store}')"
+        for store in ("raw.events", "ops.quarantine")
+    )
     connection.execute(
         f"""
         create or replace table expected_loads as
@@ -219,10 +222,16 @@ def taken_hours(client: ClickHouse, source: str) -> set[tuple[str, datetime]]:
     return {(str(load), datetime.fromtimestamp(hour, UTC)) for load, hour in rows}
 
 
-def _excluding(hours: Iterable[datetime]) -> str:
-    """Return the DuckDB condition that leaves received hours out."""
-    listed = ", ".join(f"timestamp '{hour.astimezone(UTC):%Y-%m-%d %H:%M:%S}'" for hour in sorted(hours))
-    return f"received_hour not in ({listed})" if listed else "true"
+def _declare_gone(connection: duckdb.DuckDBPyConnection, retired: Retired) -> None:
+    """Create `gone`: the received hours that are out of the tables of raw and rejected rows."""
+    rows = [
+        {"store": store, "received_hour": hour.astimezone(UTC).replace(tzinfo=None)}
+        for store in ("raw.events", "ops.quarantine")
+        for hour in retired.hours(store)
+    ]
+    schema = pa.schema([("store", pa.string()), ("received_hour", pa.timestamp("us"))])
+    found = pa.Table.from_pylist(rows, schema)  # noqa: F841  DuckDB reads it by its name
+    connection.execute("create or replace table gone as select * from found")
 
 
 def _warehouse_loads(source: str, window: tuple[datetime, datetime] | None, retired: Retired) -> str:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 
 from expectations.proof.marts import Mart, Period
-from expectations.proof.warehouse import ClickHouse, table_columns
+from expectations.proof.warehouse import FIRST_DAYS, ClickHouse, table_columns
 
 Window = tuple[datetime, datetime]
-Days = tuple[date, date]
-"""The first and the last of a stretch of days."""
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+EARLIEST = date(1970, 1, 1)
+"""The first day that ClickHouse's Date holds."""
 
 
-def clause(mart: Mart, window: Window | None, touched: Callable[[Window], Collection[date]]) -> str:
-    """Return the condition on a mart's rows, valid in both engines; empty where everything is compared.
+@dataclass(frozen=True)
+class Scope:
+    """Which rows of a mart are compared, valid in both engines: those of `condition`, which may read FIRST_DAYS.
+
+    `first_days` are the rows of that table: the days on which compared rows may begin.
+    """
+
+    condition: str
+    first_days: tuple[date, ...] = ()
+
+
+def scope_of(mart: Mart, window: Window | None, touched: Callable[[Window], Collection[date]]) -> Scope:
+    """Return which rows of a mart a window compares; without a condition where everything is compared.
 
     A mart is rebuilt when a period of its cadence has ended: only whole periods inside the window count, as
     received time and as occurred time. Compared are their days and the earlier ones that what was received in
@@ -30,22 +42,22 @@ def clause(mart: Mart, window: Window | None, touched: Callable[[Window], Collec
         touched: the occurred days that what was received in a window touches.
     """
     if window is None:
-        return ""
+        return Scope("")
     whole = whole_periods(window, mart.every)
     if whole is None:
-        return "where false"
+        return Scope("where false")
     first, last = whole[0].date(), (whole[1] - HOUR).date()
-    days = {first + n * DAY for n in range((last - first).days + 1)} | set(touched(whole))
-    stretches = _restated({day for day in days if day <= last}, mart, last)
-    overlaps = " or ".join(
-        f"({mart.day} <= cast('{until}' as date) and {mart.last_day} >= cast('{since}' as date))"
-        for since, until in stretches
+    days = set(_days(first, last)) | set(touched(whole))
+    restated = _restated({day for day in days if day <= last}, mart, last)
+    return Scope(
+        f"where {mart.last_day} <= cast('{last}' as date)"
+        f" and {mart.day} in (select {FIRST_DAYS}.first_day from {FIRST_DAYS})",
+        tuple(sorted({begun for day in restated for begun in _beginnings(day, mart.every)})),
     )
-    return f"where {mart.last_day} <= cast('{last}' as date) and ({overlaps})"
 
 
 def not_before(condition: str, mart: Mart, first: date | None) -> str:
-    """Add to a clause that rows of periods which ended before a day are not compared."""
+    """Add to a condition that rows of periods which ended before a day are not compared."""
     if first is None:
         return condition
     still = "false" if first == date.max else f"{mart.last_day} >= cast('{first}' as date)"
@@ -72,22 +84,23 @@ def _floor(moment: datetime, every: Period) -> datetime:
     return midnight.replace(day=1) if every == "month" else midnight
 
 
-def _restated(days: Collection[date], mart: Mart, last: date) -> list[Days]:
+def _days(first: date, last: date) -> Iterator[date]:
+    """Yield every day from one to another, both included."""
+    return (first + n * DAY for n in range((last - first).days + 1))
+
+
+def _restated(days: Collection[date], mart: Mart, last: date) -> set[date]:
     if mart.restates == "later":
-        return [(min(days), last)]
+        return set(_days(min(days), last))
     reach = mart.restates
-    return _stretches(min(day + n * DAY, last) for day in days for n in range(reach + 1))
+    return {min(day + n * DAY, last) for day in days for n in range(reach + 1)}
 
 
-def _stretches(days: Iterable[date]) -> list[Days]:
-    """Return days as stretches without a gap, in order."""
-    found: list[Days] = []
-    for day in sorted(set(days)):
-        if found and day == found[-1][1] + DAY:
-            found[-1] = (found[-1][0], day)
-        else:
-            found.append((day, day))
-    return found
+def _beginnings(day: date, every: Period) -> Iterator[date]:
+    """Yield the days that a row which holds this day may begin on."""
+    if every == "month":
+        return _days(day.replace(day=1), day)
+    return _days(max(day - 6 * DAY, EARLIEST), day) if every == "week" else _days(day, day)
 
 
 class TouchedDays:

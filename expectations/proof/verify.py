@@ -10,13 +10,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from expectations.proof import conservation, lake_events, warehouse
 from expectations.proof.compare import Comparison, compare
 from expectations.proof.marts import Mart, Proof, load_proof
 from expectations.proof.report import Difference, MartResult, VerifyReport
 from expectations.proof.retired import LOADS, Retired, read_retired
-from expectations.proof.scope import TouchedDays, Window, clause, not_before
+from expectations.proof.scope import TouchedDays, Window, not_before, scope_of
 from lake.errors import MillraceError
 from lake.manifest import Manifest, all_manifests
 from lake.store import ObjectStore
@@ -135,15 +136,25 @@ class _Verification:
     def _compare(self, mart: Mart, touched: TouchedDays, retired: Retired) -> Comparison:
         """Recompute one mart and compare it, row by row and value by value."""
         connection, database = self.connection, self.proof.source
-        days = not_before(clause(mart, self.window, touched), mart, retired.first_day(mart))
+        scope = scope_of(mart, self.window, touched)
+        days = not_before(scope.condition, mart, retired.first_day(mart))
         expected, actual = f"expected_{mart.name}", f"actual_{mart.name}"
+        days_of_scope = pa.table({"first_day": pa.array(scope.first_days, pa.date32())})  # noqa: F841  read by its name
+        connection.execute(f"create or replace table {warehouse.FIRST_DAYS} as select * from days_of_scope")
         connection.execute(f"create table {expected} as select * from ({mart.sql}) {days}")
         columns = warehouse.table_columns(self.client, database, mart.name)
         if columns is None:
             rows = connection.execute(f"select count(*) from {expected}").fetchone()
             wanted = f"a table of {rows[0] if rows else 0} rows"
             return Comparison(0, 0, 1, (Difference(mart.name, {}, "(table)", wanted, "no such table"),))
-        warehouse.fetch(connection, self.client, actual, f"{database}.{mart.name} {days}", columns.values)
+        warehouse.fetch(
+            connection,
+            self.client,
+            actual,
+            f"{database}.{mart.name} {days}",
+            columns.values,
+            scope.first_days,
+        )
         return compare(
             connection,
             mart.name,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Protocol
 
 import duckdb
 import pyarrow as pa
 
 from expectations.proof.compare import quoted
+
+FIRST_DAYS = "first_days"
+"""A table of days, in one column first_day, that goes along with a statement which would grow if it named them."""
 
 _SETTINGS = {"output_format_arrow_string_as_string": 1, "output_format_arrow_compression_method": "none"}
 
@@ -20,7 +25,9 @@ class ClickHouse(Protocol):
     def query(self, query: str, parameters: dict[str, Any] | None = None) -> Any:
         """Run a select and return its result."""
 
-    def raw_stream(self, query: str, *, fmt: str, settings: dict[str, Any] | None = None) -> Any:
+    def raw_stream(
+        self, query: str, *, fmt: str, settings: dict[str, Any] | None = None, external_data: Any = None
+    ) -> Any:
         """Run a select and return the answer's bytes as a file."""
 
 
@@ -51,6 +58,7 @@ def fetch(
     into: str,
     select: str,
     columns: dict[str, str],
+    first_days: Sequence[date] = (),
 ) -> int:
     """Stream a ClickHouse select into a DuckDB table and return its number of rows.
 
@@ -60,13 +68,15 @@ def fetch(
         into: name of the DuckDB table to create.
         select: a ClickHouse relation, such as `pocm.kpi_daily where day = '2026-11-16'`.
         columns: names and ClickHouse types of the columns to fetch.
+        first_days: rows of a table FIRST_DAYS that the select may read.
     """
     # The inner select keeps the conditions of `select` from meaning the converted columns.
     sent = ", ".join(f"{_sent(name, kind)} as {quoted(name)}" for name, kind in columns.items())
     received = ", ".join(f"{_received(name, kind)} as {quoted(name)}" for name, kind in columns.items())
     query = f"select {sent} from (select * from {select})"
+    along = _sent_along(first_days) if first_days else None
     with (
-        client.raw_stream(query, fmt="ArrowStream", settings=_SETTINGS) as body,
+        client.raw_stream(query, fmt="ArrowStream", settings=_SETTINGS, external_data=along) as body,
         pa.ipc.open_stream(body) as reader,
     ):
         answer = reader  # noqa: F841  DuckDB reads it by its name
@@ -74,6 +84,14 @@ def fetch(
     row = connection.execute(f"select count(*) from {quoted(into)}").fetchone()
     assert row is not None
     return int(row[0])
+
+
+def _sent_along(first_days: Sequence[date]) -> Any:
+    """Return the rows of FIRST_DAYS as the client sends them beside a statement."""
+    from clickhouse_connect.driver.external import ExternalData  # noqa: PLC0415  half a second, as in the runner
+
+    rows = "".join(f"{day}\n" for day in first_days).encode()
+    return ExternalData(file_name=FIRST_DAYS, data=rows, fmt="CSV", structure=["first_day Date"])
 
 
 def _bare(kind: str) -> str:

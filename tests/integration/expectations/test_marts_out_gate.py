@@ -11,6 +11,7 @@ from expectations.marts_out import load_suite
 from expectations.model import GateWindow, SuiteResult
 from expectations.runner import run_suite
 from ingestion.contract import Source
+from tests.integration.warehouse.statements import grown, longest
 
 pytestmark = pytest.mark.stack
 
@@ -148,3 +149,15 @@ def test_only_the_chosen_tables_are_checked(marts: Shop, source: Source) -> None
     result = gate(marts, source, "fact_orders")
 
     assert {found.table for found in result.results} == {"pocm.fact_orders"}
+
+
+def test_no_statement_grows_with_the_days_that_a_window_touches(marts: Shop, source: Source) -> None:
+    lengths = []
+    for days in (20, 2_000):
+        touched = (
+            "insert into raw.touched_dates select 'pocm', toDateTime('2026-11-16 10:00:00', 'UTC'), 'self',"
+            f" toDate('2010-01-01') + number from numbers({days})"
+        )
+        with marts.changed("raw.touched_dates", touched):
+            lengths.append(longest(marts.client, lambda: gate(marts, source, "kpi_daily", "active_weekly")))
+    assert grown(*lengths) == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from expectations.model import GateWindow, SuiteResult
 from expectations.raw_in import raw_in_suite
 from expectations.runner import run_suite
 from ingestion.contract import Source
-from lake.manifest import HourEntry, Manifest
+from lake.manifest import Counts, HourEntry, Manifest
+from tests.integration.warehouse.statements import grown, longest
 
 pytestmark = pytest.mark.stack
 
@@ -202,3 +204,21 @@ def test_payload_that_is_no_json_object_fails_instead_of_passing_unread(shop: Sh
     shop.accept(event("PAYMENT_CAPTURED", 30, json.loads("[]")))
 
     assert "PAYMENT_CAPTURED.v1" in broken(gate(shop, source))
+
+
+def test_no_statement_grows_with_the_received_hours_of_a_window(shop: Shop, source: Source) -> None:
+    lengths = []
+    for hours in (20, 2_000):
+        window = GateWindow(HOUR, HOUR + timedelta(hours=hours))
+        later = tuple(HourEntry(HOUR + timedelta(hours=n), Counts()) for n in range(1, hours))
+        manifest = replace(load(), hours=(*load().hours, *later))
+        lengths.append(
+            longest(shop.client, lambda m=manifest, w=window: gate(shop, source, m, window=w))  # type: ignore[misc]
+        )
+    assert grown(*lengths) == {}
+
+
+def test_a_gate_leaves_no_table_behind(shop: Shop, source: Source) -> None:
+    gate(shop, source)
+    left = "select name from system.tables where database = 'raw' and startsWith(name, 'stage__')"
+    assert shop.client.query(left).result_rows == []

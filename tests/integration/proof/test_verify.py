@@ -21,6 +21,7 @@ from orchestration.settings import Settings
 from orchestration.warehouse.raw import load_hours
 from orchestration.warehouse.schema import apply
 from tests.integration.proof.small_shop import FIRST, MARTS, SECOND, shop, write_lake, write_marts
+from tests.integration.warehouse.statements import grown, longest
 
 pytestmark = pytest.mark.stack
 DAY_ONE = (datetime(2026, 11, 16, tzinfo=UTC), datetime(2026, 11, 17, tzinfo=UTC))
@@ -303,3 +304,16 @@ def test_a_source_without_a_proof_that_lost_rows_fails(shops: tuple[ObjectStore,
     client.command(f"alter table raw.events delete where load_id = '{FIRST}'", settings={"mutations_sync": 1})
     report = verify_marts(lake, client, "pocm", proof=replace(load_proof("nowhere"), source="pocm"))
     assert named(report) == [("loads", "raw_rows")]
+
+
+def test_no_statement_grows_with_the_days_that_a_window_touches(shops: tuple[ObjectStore, Client]) -> None:
+    lake, client = shops
+    lengths = []
+    for days in (20, 2_000):
+        client.command(
+            "insert into raw.touched_dates select 'pocm', toDateTime('2026-11-17 09:00:00', 'UTC'), 'self',"
+            f" toDate('2010-01-01') + 2 * number from numbers({days})"
+        )
+        lengths.append(longest(client, lambda: verify(lake, client, "pocm", DAY_TWO)))
+    assert verify(lake, client, "pocm", DAY_TWO).differences == ()
+    assert grown(*lengths) == {}

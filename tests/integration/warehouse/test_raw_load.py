@@ -14,7 +14,7 @@ from lake_writer import Event, at, write_load
 
 from lake.manifest import Counts, Manifest
 from lake.store import ObjectStore
-from orchestration.warehouse import schema
+from orchestration.warehouse import alter, schema
 from orchestration.warehouse.raw import RawLoadError, load_hour, load_hours, loaded_hours
 
 pytestmark = pytest.mark.stack
@@ -204,6 +204,13 @@ def statements_of_a_load(client: Client, store: ObjectStore, manifest: Manifest)
     return -1 - counter.left
 
 
+@pytest.fixture
+def every_partition_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill may come between any two partitions, as between two statements of a load that replaces many."""
+    monkeypatch.setattr(alter, "PARTITIONS_PER_STATEMENT", 1)
+
+
+@pytest.mark.usefixtures("every_partition_by_itself")
 def test_a_load_killed_after_any_statement_is_repaired_by_loading_again(
     warehouse: Client, store: ObjectStore
 ) -> None:
@@ -221,6 +228,27 @@ def test_a_load_killed_after_any_statement_is_repaired_by_loading_again(
             load(MortalClient(warehouse, killed_after), store, first)  # type: ignore[arg-type]
         load(warehouse, store, first)
         assert contents(warehouse, *HELD) == expected, f"killed after statement {killed_after}"
+
+
+@pytest.mark.usefixtures("every_partition_by_itself")
+def test_a_load_that_gives_back_rows_of_other_hours_is_repaired_after_a_kill_between_any_two_partitions(
+    warehouse: Client, store: ObjectStore
+) -> None:
+    hour = at("2026-11-16 10:00")
+    first, second, third = three_hours(store)
+    for manifest in (second, third):
+        load(warehouse, store, manifest)
+    expected = contents(warehouse, "raw.events", "raw.event_keys", "ops.loads", "ops.quarantine")
+    load(warehouse, store, first)
+    counter = MortalClient(warehouse, -1)
+    load_hour(counter, store, "pocm", hour, [])  # type: ignore[arg-type]
+    statements = -1 - counter.left
+    for killed_after in range(statements - 20, statements):
+        load(warehouse, store, first)
+        with pytest.raises(KilledError):
+            load_hour(MortalClient(warehouse, killed_after), store, "pocm", hour, [])  # type: ignore[arg-type]
+        load_hour(warehouse, store, "pocm", hour, [])
+        assert contents(warehouse, *expected) == expected, f"killed after statement {killed_after}"
 
 
 def test_a_replaced_load_gives_back_what_its_old_rows_hid(warehouse: Client, store: ObjectStore) -> None:

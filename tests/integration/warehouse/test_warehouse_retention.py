@@ -21,6 +21,7 @@ from orchestration.warehouse.dbt import MANIFEST_PATH, DbtError, prepare_manifes
 from orchestration.warehouse.raw import load_hours
 from orchestration.warehouse.restore import restore_hours
 from orchestration.warehouse.retention import GRACE_DAYS
+from tests.integration.warehouse.statements import grown, longest
 
 pytestmark = pytest.mark.stack
 
@@ -301,3 +302,31 @@ def test_the_lake_forgets_a_load_with_what_the_warehouse_knows_of_it(
     assert retention(warehouse, store, stack).held == ()
     run_dbt(stack, ["run", *MARTS])
     assert proof(warehouse, store).ok, proof(warehouse, store).to_text()
+
+
+def test_no_statement_grows_with_the_hours_and_days_that_go(
+    warehouse: Client, store: ObjectStore, stack: Settings
+) -> None:
+    lengths = []
+    for number in (60, 600):
+        empty_warehouse(warehouse)
+        warehouse.command(
+            "create table pocm.kpi_daily (day Date) engine = MergeTree partition by day order by day"
+        )
+        day = "toDate('2015-01-01') + number"
+        hour = "toDateTime('2026-01-01 00:00:00', 'UTC') + toIntervalHour(number)"
+        for table, columns, values in (
+            ("pocm.kpi_daily", "day", day),
+            ("raw.events", "source, received_hour", f"'pocm', {hour}"),
+            ("ops.loads", "source, received_hour, committed_at", f"'pocm', {hour}, {hour}"),
+        ):
+            warehouse.command(
+                f"insert into {table} ({columns}) select {values} from numbers({number})",
+                settings={"max_partitions_per_insert_block": 0},
+            )
+        verified(warehouse, *(date(2026, 1, day) for day in range(1, 32)))
+        lengths.append(longest(warehouse, lambda: retention(warehouse, store, stack, apply=True)))
+        assert rows(
+            warehouse, "select (select count() from pocm.kpi_daily), (select count() from raw.events)"
+        ) == [(0, 0)]
+    assert grown(*lengths) == {}

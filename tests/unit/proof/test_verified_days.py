@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from expectations.proof.marts import Mart, Period, load_proof
-from expectations.proof.scope import Window, clause, whole_periods
+from expectations.proof.scope import Window, scope_of, whole_periods
 
 MONDAY = date(2026, 3, 2)
 
@@ -32,9 +32,14 @@ def compared(
     """The days of March 2026, as DuckDB picks them; of weeks and months their first."""
     mart = Mart("mart", "select 1", (), day, every, restates)
     days = [MONDAY + timedelta(days=n) for n in range(30)]
-    condition = clause(mart, period, lambda asked: {date.fromisoformat(text) for text in touched})
-    rows = duckdb.connect().execute(
-        f"select distinct {day} from (select unnest($1::date[]) as day) {condition} order by all", [days]
+    scope = scope_of(mart, period, lambda asked: {date.fromisoformat(text) for text in touched})
+    engine = duckdb.connect()
+    engine.execute(
+        "create table first_days as select unnest($1::date[]) as first_day", [list(scope.first_days)]
+    )
+    rows = engine.execute(
+        f"select distinct {day} from (select unnest($1::date[]) as day) {scope.condition} order by all",
+        [days],
     )
     return [f"{row[0]:%m-%d}" for row in rows.fetchall()]
 
@@ -83,6 +88,17 @@ def test_a_late_event_has_the_week_compared_that_it_belongs_to() -> None:
     week = "date_trunc('week', day)::date"
     late = compared(window("2026-03-16", "2026-03-23"), ["2026-03-04"], every="week", day=week)
     assert late == ["03-02", "03-16"]
+
+
+def test_a_condition_is_as_long_for_many_touched_days_as_for_one() -> None:
+    mart = Mart("mart", "select 1", (), "day")
+    day = window("2026-03-10", "2026-03-11")
+    few, many = (
+        scope_of(mart, day, lambda _, n=number: {MONDAY - timedelta(days=2 * place) for place in range(n)})
+        for number in (1, 4_000)
+    )
+    assert len(many.first_days) > 4_000
+    assert many.condition == few.condition
 
 
 @pytest.mark.parametrize(
