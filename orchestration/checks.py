@@ -13,10 +13,11 @@ from expectations.marts_out import load_suite
 from expectations.model import GateWindow, Suite, SuiteError, SuiteResult
 from expectations.raw_in import raw_in_suite
 from expectations.records import store_results
-from expectations.runner import Warehouse, run_suite
+from expectations.runner import run_suite
 from ingestion.contract import Source
 from lake.manifest import Manifest, hours_between, manifests_for_hour
 from orchestration.assets.names import raw_key
+from orchestration.connections import gate_warehouse
 from orchestration.partitions import Cadence, Window
 from orchestration.places import Place, place_of
 from orchestration.plots import markdown_table
@@ -135,16 +136,8 @@ def run_gate(platform: Platform, suite: Suite, place: Place) -> tuple[SuiteResul
         What was found, and the key of the evidence in the lake.
     """
     settings = platform.settings
-    warehouse = Warehouse(
-        host=settings.clickhouse_host,
-        port=settings.clickhouse_port,
-        user=settings.clickhouse_user,
-        password=settings.clickhouse_password.get_secret_value(),
-        secure=settings.clickhouse_secure,
-        log_comment=place.log_comment,
-    )
     result = run_suite(
-        warehouse,
+        gate_warehouse(settings, place.log_comment),
         suite,
         gate_window(place.window),
         partition=place.partition,

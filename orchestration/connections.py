@@ -11,6 +11,8 @@ from orchestration.settings import Settings
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
+    from expectations.runner import Warehouse
+
 REFUSED = ("AUTHENTICATION_FAILED", "REQUIRED_PASSWORD", "code 516", "Code: 516")
 START_HINT = "start the laptop stack with `millrace up`"
 
@@ -67,3 +69,17 @@ def warehouse(settings: Settings, **options: Any) -> Client:
             ) from error
         hint = START_HINT if settings.environment == "laptop" else "check MILLRACE_CLICKHOUSE_HOST"
         raise WarehouseUnreachableError(f"no ClickHouse answers at {address}: {hint}") from error
+
+
+def gate_warehouse(settings: Settings, log_comment: str = "") -> Warehouse:
+    """Return how gates reach ClickHouse; every query of theirs carries the comment."""
+    from expectations.runner import Warehouse  # noqa: PLC0415  only gates need it
+
+    return Warehouse(
+        host=settings.clickhouse_host,
+        port=settings.clickhouse_port,
+        user=settings.clickhouse_user,
+        password=settings.clickhouse_password.get_secret_value(),
+        secure=settings.clickhouse_secure,
+        log_comment=log_comment,
+    )

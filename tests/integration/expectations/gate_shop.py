@@ -15,6 +15,7 @@ from clickhouse_connect.driver.client import Client
 from expectations.model import GateWindow, SuiteResult
 from expectations.runner import Warehouse
 from lake.manifest import Counts, HourEntry, InputEntry, Manifest
+from orchestration.connections import gate_warehouse
 from orchestration.settings import Settings
 from orchestration.warehouse import schema
 
@@ -34,7 +35,7 @@ class Shop:
 
     @property
     def warehouse(self) -> Warehouse:
-        return Warehouse(self.settings.clickhouse_host, self.settings.clickhouse_port)
+        return gate_warehouse(self.settings)
 
     def fill(self) -> None:
         """Put the shop's events and their load into empty tables."""

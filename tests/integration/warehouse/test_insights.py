@@ -18,11 +18,11 @@ from lake_writer import Event, write_load
 from expectations.lineage import run_lineage
 from expectations.marts_out import load_suite
 from expectations.model import GateWindow
-from expectations.runner import Warehouse, run_suite
+from expectations.runner import run_suite
 from ingestion.contract import load_source
 from lake.store import ObjectStore
 from orchestration.assets.marts import failing_rows
-from orchestration.connections import object_store
+from orchestration.connections import gate_warehouse, object_store
 from orchestration.connections import warehouse as connected
 from orchestration.embedded.testing import empty_warehouse
 from orchestration.reports import load_reports, make_report
@@ -299,7 +299,7 @@ def test_the_warning_names_metric_and_dimension(built: Built) -> None:
 
 
 def test_the_gate_lets_sound_marts_pass_and_no_personal_field_reaches_one(built: Built) -> None:
-    address = Warehouse(built.settings.clickhouse_host, built.settings.clickhouse_port)
+    address = gate_warehouse(built.settings)
     start = datetime.fromisoformat("2026-11-20T00:00+00:00")
     window = GateWindow(start, start + timedelta(days=2))
     found = run_suite(

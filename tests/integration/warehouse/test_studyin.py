@@ -15,9 +15,9 @@ from random_learners import deliveries
 from expectations.lineage import run_lineage
 from expectations.marts_out import load_suite
 from expectations.model import GateWindow
-from expectations.runner import Warehouse, run_suite
+from expectations.runner import run_suite
 from ingestion.contract import Source, load_source
-from orchestration.connections import object_store
+from orchestration.connections import gate_warehouse, object_store
 from orchestration.connections import warehouse as connected
 from orchestration.embedded.testing import emptied
 from orchestration.settings import Settings
@@ -161,7 +161,7 @@ def test_the_lag_is_from_receiving_to_the_build_that_was_noted(learnt: Client) -
 
 
 def test_marts_of_valid_events_pass_their_gate(learnt: Client, stack: Settings, studyin: Source) -> None:
-    server = Warehouse(stack.clickhouse_host, stack.clickhouse_port)
+    server = gate_warehouse(stack)
     result = run_suite(server, load_suite(studyin), GateWindow(FROM, TO), partition="all", run_id="run")
     assert result.success, result.message
 
