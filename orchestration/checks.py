@@ -23,6 +23,7 @@ from orchestration.places import Place, place_of
 from orchestration.plots import markdown_table
 from orchestration.resources import Platform
 from orchestration.retries import RETRY
+from orchestration.suspects import broken_rules, way_out
 
 RAW_IN = "raw_in_gate"
 MARTS_OUT = "marts_out_gate"
@@ -49,8 +50,8 @@ def build_raw_in_gate(source: Source) -> dg.AssetChecksDefinition:
         suite = raw_in_suite(
             source, _manifests(platform, source.name, place.window), gate_window(place.window)
         )
-        result, evidence = run_gate(platform, suite, place)
-        return asset_check_result(check_outcome(result, evidence_key=evidence), RAW_IN)
+        result, evidence, out = run_gate(platform, suite, place)
+        return asset_check_result(check_outcome(result, evidence_key=evidence), RAW_IN, out=out)
 
     return raw_in
 
@@ -89,10 +90,10 @@ def build_marts_out_gate(
             suite, checks=tuple(check for check in suite.checks if check.table in chosen.values())
         )
         place = place_of(context, next(iter(chosen)), name=f"{source.name} {cadence.name} marts")
-        result, evidence = run_gate(platform, asked, place)
+        result, evidence, out = run_gate(platform, asked, place)
         outcomes = outcomes_by_table(result, evidence_key=evidence)
         for asset, table in chosen.items():
-            yield asset_check_result(outcomes[suite.tables[table].qualified], MARTS_OUT, asset)
+            yield asset_check_result(outcomes[suite.tables[table].qualified], MARTS_OUT, asset, out)
 
     return marts_out
 
@@ -129,11 +130,11 @@ def refuse_unguarded(suite: Suite, assets: Sequence[dg.AssetKey]) -> None:
         raise SuiteError(f"suite {suite.name} checks {', '.join(lost)}, which no dbt model makes")
 
 
-def run_gate(platform: Platform, suite: Suite, place: Place) -> tuple[SuiteResult, str]:
+def run_gate(platform: Platform, suite: Suite, place: Place) -> tuple[SuiteResult, str, str | None]:
     """Run a suite and keep its results in the warehouse, in the lake and as Data Docs.
 
     Returns:
-        What was found, and the key of the evidence in the lake.
+        What was found, the key of the evidence in the lake, and how to take back what broke a rule.
     """
     settings = platform.settings
     result = run_suite(
@@ -146,20 +147,22 @@ def run_gate(platform: Platform, suite: Suite, place: Place) -> tuple[SuiteResul
     )
     with platform.warehouse(place.log_comment) as client:
         store_results(client, result)
-    return result, write_evidence(platform.store, result)
+        out = way_out(client, suite.source, place.window, broken_rules(result))
+    return result, write_evidence(platform.store, result), out
 
 
 def asset_check_result(
-    outcome: CheckOutcome, name: str, asset: dg.AssetKey | None = None
+    outcome: CheckOutcome, name: str, asset: dg.AssetKey | None = None, out: str | None = None
 ) -> dg.AssetCheckResult:
-    """A gate's verdict as Dagster shows it: which rule, how many rows, which partition."""
+    """A gate's verdict as Dagster shows it: which rule, how many rows, which partition, and the way out."""
+    told = {"way_out": out} if out is not None and not outcome.passed else {}
     return dg.AssetCheckResult(
         passed=outcome.passed,
         asset_key=asset,
         check_name=name,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=outcome.description,
-        metadata={key: _shown(key, value) for key, value in outcome.metadata.items()},
+        description="\n".join([outcome.description, *told.values()]),
+        metadata={key: _shown(key, value) for key, value in outcome.metadata.items()} | told,
     )
 
 

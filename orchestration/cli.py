@@ -21,6 +21,7 @@ from orchestration import settings as settings_module
 from orchestration.console import (
     answer,
     answer_json,
+    answer_run,
     answer_table,
     counts_line,
     fail,
@@ -342,6 +343,7 @@ def _load_one(
             received_at=received,
             memory_limit_mb=settings.max_load_memory_mb,
             progress=show,
+            again=True,
         )
 
 
@@ -363,7 +365,10 @@ def _answer_load(result: LoadResult, json_output: bool) -> None:
         )
         return
     line = counts_line(Path(manifest.input.uri).name, manifest.counts, manifest.codes)
-    answer(f"{line} - loaded before as {manifest.load_id}, nothing to do" if result.already_loaded else line)
+    if result.already_loaded:
+        answer(f"{line} - loaded before as {manifest.load_id}, nothing to do")
+    else:
+        answer(f"{line} - load {manifest.load_id}" + (", once more" if manifest.revision > 1 else ""))
 
 
 def _report_changes(settings: Settings, source: str, manifests: list[Manifest]) -> None:
@@ -377,6 +382,35 @@ def _report_changes(settings: Settings, source: str, manifests: list[Manifest]) 
     report_loads(settings, source, [LoadResult(manifest, already_loaded=False) for manifest in manifests])
     start, end = min(hours), max(hours) + timedelta(hours=1)
     say(f"next: millrace run --from {start:%Y-%m-%dT%H:%M} --to {end:%Y-%m-%dT%H:%M}")
+
+
+@app.command(epilog="Example: millrace loads --source pocm --from 2026-11-18 --to 2026-11-19")
+def loads(start: From = None, end: To = None, source: AnySource = None, json_output: Json = False) -> None:
+    """List the loads, the newest first: id, input, counts, and whether it stands or was unloaded."""
+    from orchestration.loads import answer_loads
+
+    period = window(start, end)
+    names = [found.name for found in _sources(source)]
+    answer_loads(_store(_settings()), names, period, as_json=json_output)
+
+
+@app.command(epilog="Example: millrace unload 3fab91c0 --reason 'the carrier sent it with a wrong clock'")
+def unload(
+    load_id: Annotated[
+        str, typer.Argument(help="The load's id, or 8 of its first characters or more: see `millrace loads`.")
+    ],
+    reason: Annotated[str | None, typer.Option(help="Why; kept on record.")] = None,
+    json_output: Json = False,
+) -> None:
+    """Take a load back: everything that was built from it is built again, as if it had never come."""
+    from orchestration.loads import answer_unload, find_load
+    from orchestration.unloading import unload as run
+
+    settings = _settings()
+    store = _store(settings)
+    source, found = find_load(store, [contracts.name for contracts in _sources(None)], load_id)
+    _prepare_warehouse(settings)
+    answer_unload(run(settings, source, found, reason, show_progress), as_json=json_output)
 
 
 # --- marts out ------------------------------------------------------------------------------------
@@ -409,12 +443,7 @@ def run(
             }
         )
     else:
-        for job in report.jobs:
-            answer(
-                f"{job.job}: {'succeeded' if job.success else 'failed'} in {job.seconds:.1f} s, "
-                f"{len(job.materialised)} assets, {job.checks_passed} checks passed, "
-                f"{len(job.failed_checks)} failed"
-            )
+        answer_run(report.jobs)
     if not report.success:
         fail("; ".join(report.failures) or "the run failed: see the Dagster UI", 1)
 

@@ -17,6 +17,7 @@ from lake.errors import WrongUseError
 
 if TYPE_CHECKING:
     from lake.manifest import Counts
+    from orchestration.run import JobReport
     from orchestration.run import Progress as RunProgress
 
 ERRORS = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -93,6 +94,16 @@ def counts_line(name: str, counts: Counts, codes: Mapping[str, int] | None = Non
     line = f"{name}: {counts}"
     listed = ", ".join(f"{code} {rows:,}" for code, rows in sorted((codes or {}).items()))
     return f"{line} ({listed})" if listed else line
+
+
+def answer_run(jobs: Iterable[JobReport]) -> None:
+    """Print a line for each job of a run."""
+    for job in jobs:
+        answer(
+            f"{job.job}: {'succeeded' if job.success else 'failed'} in {job.seconds:.1f} s, "
+            f"{len(job.materialised)} assets, {job.checks_passed} checks passed, "
+            f"{len(job.failed_checks)} failed"
+        )
 
 
 @contextmanager

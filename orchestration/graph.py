@@ -22,7 +22,7 @@ from orchestration.partitions import CADENCES, DAILY, HOURLY, Cadence
 from orchestration.schedules import build_retention_schedule, build_schedules
 from orchestration.sensors import build_landing_sensor, build_restated_sensor, build_touched_hours_sensor
 from orchestration.settings import Settings
-from orchestration.violations import refuse_open_violations
+from orchestration.violations import refuse_open_violations, suites_of
 
 
 def sensor_status(environment: str) -> dg.DefaultSensorStatus:
@@ -159,8 +159,9 @@ def _refuse_open_gates(source: str, upstream: Sequence[dg.AssetKey]) -> Callable
     """What the dbt models of a source wait for: raw-in, and marts-out of the models upstream of theirs."""
 
     def refuse(client: Any) -> None:
-        refuse_open_violations(client, [f"{source}_raw_in"])
+        raw_in, marts = suites_of(source)
+        refuse_open_violations(client, source, [raw_in])
         if upstream:
-            refuse_open_violations(client, [f"{source}_marts"], [".".join(key.path) for key in upstream])
+            refuse_open_violations(client, source, [marts], [".".join(key.path) for key in upstream])
 
     return refuse

@@ -180,9 +180,16 @@ def window_of_label(label: str) -> Window:
         ValueError: when it is no such label.
     """
     first, _, last = label.partition("...")
-    start, _ = _bounds(first)
-    _, end = _bounds(last or first)
-    return Window(start, end)
+    return Window(_period(first)[1].start, _period(last or first)[1].end)
+
+
+def cadence_of_label(label: str) -> Cadence:
+    """The cadence whose partitions a label names.
+
+    Raises:
+        ValueError: when it is no such label.
+    """
+    return _period(label.partition("...")[0])[0]
 
 
 def dbt_vars(window: Window) -> dict[str, str]:
@@ -193,11 +200,14 @@ def dbt_vars(window: Window) -> dict[str, str]:
     }
 
 
-def contiguous(hours: Iterable[datetime]) -> list[Window]:
-    """Group hours into the fewest windows without a gap, in order; repeated hours count once."""
+def contiguous(hours: Iterable[datetime], gap: timedelta = timedelta(0)) -> list[Window]:
+    """Group hours into the fewest windows without a gap, or with none longer than `gap`, in order.
+
+    Repeated hours count once.
+    """
     windows: list[Window] = []
     for hour in sorted({HOURLY.floor(hour) for hour in hours}):
-        if windows and windows[-1].end == hour:
+        if windows and hour - windows[-1].end <= gap:
             windows[-1] = Window(windows[-1].start, hour + HOUR)
         else:
             windows.append(Window(hour, hour + HOUR))
@@ -219,12 +229,12 @@ def check_available(window: Window, now: datetime, first_day: date) -> None:
         )
 
 
-def _bounds(key: str) -> tuple[datetime, datetime]:
+def _period(key: str) -> tuple[Cadence, Window]:
     for cadence in CADENCES:
         try:
             start = cadence.parse(key)
         except ValueError:
             continue
-        return start, cadence.after(start)
+        return cadence, Window(start, cadence.after(start))
     forms = ", ".join(cadence.key_format for cadence in CADENCES)
     raise ValueError(f"{key!r} is no partition key; they are written {forms}")

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from lake.errors import WrongUseError
-from lake.manifest import hours_between
+from lake.manifest import hours_between, manifests_for_hour
 from orchestration.alerts import failed_checks_of, step_error
-from orchestration.assets.landing import load_metadata
+from orchestration.assets.landing import load_metadata, unload_metadata
 from orchestration.assets.names import landing_key
 from orchestration.definitions import build_definitions
 from orchestration.embedded.processes import start_time
@@ -46,6 +46,7 @@ from orchestration.warehouse.raw import loaded_hours
 
 if TYPE_CHECKING:
     from ingestion.loader import LoadResult
+    from lake.manifest import Manifest
 
 LOCATION = "millrace"
 PROCESS_TAG = "millrace/process"
@@ -94,9 +95,8 @@ class JobReport:
 
 @dataclass(frozen=True)
 class RunReport:
-    """How a window's jobs went."""
+    """How the jobs of some windows went."""
 
-    window: Window
     jobs: tuple[JobReport, ...]
     notes: tuple[str, ...] = ()
     """What was left for later, and why."""
@@ -148,6 +148,28 @@ def materialize_window(
     """
     window = Window(window_from.astimezone(UTC), window_to.astimezone(UTC))
     check_available(window, datetime.now(UTC), settings.first_day)
+    return materialize_windows(settings, [window], select, progress)
+
+
+def materialize_windows(
+    settings: Settings,
+    windows: Sequence[Window],
+    select: str | None = None,
+    progress: ProgressCallback | None = None,
+    periods_too: Mapping[Cadence, Sequence[Window]] | None = None,
+) -> RunReport:
+    """Rebuild several windows as `materialize_window` does one: each coarser period once, however many touch it.
+
+    Args:
+        settings: where the stack is.
+        windows: received hours, within the partitions that there are.
+        select: an asset selection; None means all.
+        progress: called for every asset materialised, check evaluated and step failed.
+        periods_too: further windows of which only the assets of a cadence are rebuilt.
+
+    Raises:
+        SelectionError: when the selection is wrong or selects no partitioned asset.
+    """
     platform = Platform(settings)
     definitions = build_definitions(platform)
     selected = _selected(definitions, select)
@@ -167,40 +189,51 @@ def materialize_window(
                 job = _job(definitions, source, cadence, selected)
                 if job is None or not all(report.success for report in done):
                     continue
-                for periods, missing in whole_periods(platform, source, window, cadence):
+                touched = [*windows, *(periods_too or {}).get(cadence, ())]
+                for periods, missing in whole_periods(platform, source, touched, cadence):
                     if missing:
                         notes.append(_waiting(source, cadence, periods, missing))
                         tell(Progress(job.name, "waiting", source, notes[-1]))
                     else:
                         done.append(_execute(settings, job, instance, periods.keys(cadence), tell))
             reports += done
-    return RunReport(window, tuple(reports), tuple(notes))
+    return RunReport(tuple(reports), tuple(notes))
 
 
 def whole_periods(
-    platform: Platform, source: str, window: Window, cadence: Cadence
+    platform: Platform, source: str, windows: Sequence[Window], cadence: Cadence
 ) -> list[tuple[Window, list[datetime]]]:
-    """The periods of a cadence that a window touches, those that can be rolled up in gapless ranges, the others
+    """The periods of a cadence that windows touch, those that can be rolled up in gapless ranges, the others
     each with the hours they lack.
 
     A period whose lake holds hours that the warehouse does not cannot be rolled up: the roll-up would be too
     low, and the proof would say so. Hours lack nothing: they are what brings the lake into the warehouse.
     """
+    touched = contiguous(hour for window in windows for hour in window.widened(cadence).hours)
     if cadence is HOURLY:
-        return [(window, [])]
-    whole = window.widened(cadence)
-    in_lake = hours_between(platform.store, source, whole.start, whole.end)
+        return [(window, []) for window in touched]
+    lacking: list[datetime] = []
     with platform.warehouse(f"which {cadence.unit}s of {source} can be rolled up") as client:
-        loaded = set(loaded_hours(client, source, whole.start, whole.end))
-    lacking = [hour for hour in in_lake if hour not in loaded]
+        for whole in touched:
+            loaded = set(loaded_hours(client, source, whole.start, whole.end))
+            in_lake = hours_between(platform.store, source, whole.start, whole.end)
+            lacking += [
+                hour for hour in in_lake if hour not in loaded and _is_committed(platform, source, hour)
+            ]
     missing = {
         period: [hour for hour in lacking if period.start <= hour < period.end]
+        for whole in touched
         for period in whole.split(cadence)
     }
     complete = contiguous(hour for period, hours in missing.items() if not hours for hour in period.hours)
     return [(periods, []) for periods in complete] + [
         (period, hours) for period, hours in missing.items() if hours
     ]
+
+
+def _is_committed(platform: Platform, source: str, hour: datetime) -> bool:
+    """Whether a received hour of the lake holds more than files of loads that were broken off or unloaded."""
+    return bool(manifests_for_hour(platform.store, source, hour))
 
 
 def _waiting(source: str, cadence: Cadence, period: Window, missing: Sequence[datetime]) -> str:
@@ -240,6 +273,16 @@ def report_loads(settings: Settings, source: str, results: Sequence[LoadResult])
     with _instance(settings) as instance:
         instance.report_runless_asset_event(
             dg.AssetMaterialization(asset_key=landing_key(source), metadata=load_metadata(list(results)))
+        )
+
+
+def report_unload(settings: Settings, manifest: Manifest) -> None:
+    """Tell Dagster of a load that was taken back: should nobody finish it, its sensor rebuilds the load's hours."""
+    with _instance(settings) as instance:
+        instance.report_runless_asset_event(
+            dg.AssetMaterialization(
+                asset_key=landing_key(manifest.source), metadata=unload_metadata(manifest)
+            )
         )
 
 

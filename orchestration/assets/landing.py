@@ -2,6 +2,7 @@
 
 # Dagster reads the annotations of steps when they are defined: no `from __future__ import annotations` here.
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from pydantic import Field
 
 from ingestion.contract import Source
 from lake import paths
-from lake.manifest import Counts
+from lake.manifest import Counts, Manifest
 from lake.store import ObjectMissingError
 from orchestration.assets.names import LANDING, landing_key, owner_of
 from orchestration.partitions import contiguous
@@ -121,21 +122,19 @@ def _load(
 def conservation_line(result: "LoadResult") -> str:
     """What became of every row of one input, in a line."""
     line = str(result.manifest.counts)
+    if result.manifest.unloaded is not None:
+        return f"{line} ({result.manifest.unloaded}; only `millrace load` brings it back)"
     return f"{line} (loaded before, nothing to do)" if result.already_loaded else line
 
 
 def load_metadata(results: "list[LoadResult]") -> dict[str, Any]:
-    """What a person wants to know about a batch of loads, as Dagster metadata.
-
-    `received_hours` is the contract with the sensor that materialises the hours a batch touched.
-    """
+    """What a person wants to know about a batch of loads, as Dagster metadata."""
     fresh = [result.manifest for result in results if not result.already_loaded]
     total = sum((manifest.counts for manifest in fresh), Counts())
     codes: dict[str, int] = {}
     for manifest in fresh:
         for code, count in manifest.codes.items():
             codes[code] = codes.get(code, 0) + count
-    windows = contiguous(hour.received_hour for manifest in fresh for hour in manifest.hours)
     metadata: dict[str, Any] = {
         "inputs": len(results),
         "inputs_new": len(fresh),
@@ -147,9 +146,7 @@ def load_metadata(results: "list[LoadResult]") -> dict[str, Any]:
         "suppressed": total.suppressed,
         "input_bytes": sum(manifest.input.bytes for manifest in fresh),
         "lake_bytes": sum(file.bytes for manifest in fresh for file in manifest.files),
-        "received_hours": dg.MetadataValue.json(
-            [[window.start.isoformat(), window.end.isoformat()] for window in windows]
-        ),
+        "received_hours": received_hours(fresh),
     }
     if results:
         metadata["conservation"] = dg.MetadataValue.md(_conservation_table(results))
@@ -158,6 +155,23 @@ def load_metadata(results: "list[LoadResult]") -> dict[str, Any]:
             markdown_table(["code", "rows"], sorted(codes.items(), key=lambda item: -item[1]))
         )
     return metadata
+
+
+def unload_metadata(manifest: Manifest) -> dict[str, Any]:
+    """What a person wants to know about a load that was taken back, as Dagster metadata."""
+    return {
+        "unloaded": manifest.load_id,
+        "input": manifest.input.uri,
+        "why": str(manifest.unloaded),
+        "accepted": manifest.counts.accepted,
+        "received_hours": received_hours([manifest]),
+    }
+
+
+def received_hours(manifests: Sequence[Manifest]) -> dg.JsonMetadataValue:
+    """The received hours that loads touched: the contract with the sensor that materialises them."""
+    windows = contiguous(hour.received_hour for manifest in manifests for hour in manifest.hours)
+    return dg.MetadataValue.json([[window.start.isoformat(), window.end.isoformat()] for window in windows])
 
 
 def _conservation_table(results: "list[LoadResult]") -> str:

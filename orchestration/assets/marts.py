@@ -24,6 +24,7 @@ from orchestration.partitions import CADENCES, HOURLY, Cadence, dbt_vars
 from orchestration.places import Place, place_of
 from orchestration.resources import Platform
 from orchestration.retries import RETRY, is_transient
+from orchestration.suspects import way_out
 from orchestration.warehouse import dbt as dbt_project
 from orchestration.warehouse import dbt_server
 from orchestration.warehouse.builds import note_builds
@@ -272,13 +273,17 @@ def _described(
         elif isinstance(event, dg.AssetCheckResult) and not event.passed:
             test = _text_of(event.metadata.get("unique_id"))
             shown = failing_rows(client, test, invocation.manifest, invocation.target_path)
-            yield _with_reason(event, place, shown)
+            rows = event.metadata.get("dagster_dbt/failed_row_count")
+            broken = (str(event.check_name), None if rows is None else int(_text_of(rows)), ())
+            yield _with_reason(event, place, shown, way_out(client, source.name, place.window, [broken]))
         else:
             yield event
 
 
-def _with_reason(result: dg.AssetCheckResult, place: Place, shown: str) -> dg.AssetCheckResult:
-    """A failed dbt test that says how many rows failed it, in which partition, and what they are of."""
+def _with_reason(
+    result: dg.AssetCheckResult, place: Place, shown: str, out: str | None
+) -> dg.AssetCheckResult:
+    """A failed dbt test that says how many rows failed it, in which partition, what they are of, and the way out."""
     rows = result.metadata.get("dagster_dbt/failed_row_count")
     count = "rows" if rows is None else f"{rows.value} rows"
     return dg.AssetCheckResult(
@@ -287,7 +292,9 @@ def _with_reason(result: dg.AssetCheckResult, place: Place, shown: str) -> dg.As
         check_name=result.check_name,
         severity=result.severity,
         metadata=result.metadata,
-        description=f"{count} do not pass it in partition {place.partition}{shown}",
+        description="\n".join(
+            [f"{count} do not pass it in partition {place.partition}{shown}", *([out] if out else [])]
+        ),
     )
 
 

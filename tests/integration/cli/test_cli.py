@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +21,10 @@ import pytest
 import sqlalchemy
 from clickhouse_connect.driver.client import Client
 
+from lake.paths import manifest_key
+from lake.store import ObjectStore
 from orchestration.cli import main
+from orchestration.connections import object_store
 from orchestration.settings import Settings
 
 EVENT = {
@@ -307,3 +313,79 @@ def test_connect_fills_the_variables_of_a_shell(millrace: Command, stack: Settin
     assert subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout == "1\n"
     values = millrace("connect", "--json").json["variables"]
     assert values["AWS_SECRET_ACCESS_KEY"] == stack.s3_secret_key.get_secret_value()
+
+
+@pytest.fixture
+def bucket(stack: Settings) -> ObjectStore:
+    """A lake of its own, to be named with `s3_bucket`."""
+    store = object_store(stack).for_bucket(f"cli-{uuid.uuid4().hex[:12]}")
+    store.ensure_bucket()
+    return store
+
+
+def test_a_load_says_its_id_and_is_unloaded_by_the_beginning_of_it(
+    millrace: Command, bucket: ObjectStore, tmp_path: Path
+) -> None:
+    path = write_events(tmp_path / "wrong.ndjson", {**EVENT, "eventId": "evt-cli-wrong"}, {"broken": True})
+    load_id = millrace("load", "pocm", path, s3_bucket=bucket.bucket).out.strip().rpartition(" - load ")[2]
+
+    first = millrace("unload", load_id[:8], "--reason", "the wrong file")
+    again = millrace("unload", load_id)
+
+    assert (first.code, again.code) == (0, 0)
+    assert (
+        f"load {load_id} of pocm (wrong.ndjson): 1 accepted and 1 rejected rows were taken back" in first.out
+    )
+    assert "nothing had been built from it" in first.out
+    assert "the wrong file; nothing is left to do" in again.out
+    (listed,) = millrace("loads", "--json").json
+    assert listed["load_id"] == load_id
+    assert listed["unloaded"]["reason"] == "the wrong file"
+    assert listed["unloaded"]["by"] == pwd.getpwuid(os.getuid()).pw_name
+
+    once_more = millrace("load", "pocm", path)
+
+    assert once_more.out.strip().endswith(f" - load {load_id}, once more")
+    (listed,) = millrace("loads", "--source", "pocm", "--json").json
+    assert (listed["accepted"], listed["unloaded"]) == (1, None)
+
+
+def test_loads_are_listed_by_when_they_were_received(
+    millrace: Command, bucket: ObjectStore, tmp_path: Path
+) -> None:
+    for day in (2, 3):
+        path = write_events(tmp_path / f"{day}.ndjson", {**EVENT, "eventId": f"evt-cli-{day}"})
+        millrace("load", "pocm", path, "--received-at", f"2026-03-0{day}T12", s3_bucket=bucket.bucket)
+
+    everything = millrace("loads").out
+    one_day = millrace("loads", "--from", "2026-03-03", "--to", "2026-03-04").out
+
+    assert everything.index("3.ndjson") < everything.index("2.ndjson")
+    assert ("3.ndjson" in one_day, "2.ndjson" in one_day) == (True, False)
+
+
+@pytest.mark.parametrize("load_id", ["abc", "0123456x", "0123ABCD"])
+def test_what_is_no_load_id_is_wrong_use(millrace: Command, load_id: str) -> None:
+    outcome = millrace("unload", load_id)
+    assert outcome.code == 2
+    assert f"{load_id!r} is no load id" in outcome.err
+    assert "millrace loads" in outcome.err
+
+
+def test_a_load_that_there_is_not_is_wrong_use(millrace: Command) -> None:
+    outcome = millrace("unload", "0123456789abcdef")
+    assert outcome.code == 2
+    assert "there is no load 0123456789abcdef; `millrace loads` lists them" in outcome.err
+
+
+def test_an_id_that_may_be_two_names_both(millrace: Command, bucket: ObjectStore, tmp_path: Path) -> None:
+    path = write_events(tmp_path / "one.ndjson", {**EVENT, "eventId": "evt-cli-one"})
+    load_id = millrace("load", "pocm", path, "--json", s3_bucket=bucket.bucket).json["load_id"]
+    twin = load_id[:8] + "0" * 24
+    bucket.put_bytes(manifest_key("pocm", twin), bucket.get_bytes(manifest_key("pocm", load_id)))
+
+    outcome = millrace("unload", load_id[:8])
+
+    assert outcome.code == 2
+    assert load_id in outcome.err
+    assert twin in outcome.err

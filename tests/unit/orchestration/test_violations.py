@@ -1,9 +1,14 @@
 from datetime import UTC, datetime, timedelta
 
-from orchestration.violations import Verdict, still_open
+from orchestration.violations import Verdict
+from orchestration.violations import still_open as still_open_with_hours
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 BROKEN = (("pocm_raw_in.ORDER_PLACED", 7),)
+
+
+def still_open(verdicts: list[Verdict]) -> list[Verdict]:
+    return [verdict for verdict, _ in still_open_with_hours(verdicts)]
 
 
 def verdict(partition: str, minute: int, broken: tuple[tuple[str, int | None], ...] = ()) -> Verdict:
@@ -29,6 +34,12 @@ def test_a_rejected_range_is_closed_when_all_of_its_hours_have_passed() -> None:
     first, second = verdict("2026-01-01-05:00", 1), verdict("2026-01-01-06:00", 2)
     assert still_open([rejected, first]) == [rejected]
     assert still_open([rejected, first, second]) == []
+
+
+def test_the_hours_that_are_left_of_a_rejection_are_said() -> None:
+    rejected = verdict("2026-01-01-05:00...2026-01-01-07:00", 0, BROKEN)
+    ((_, left),) = still_open_with_hours([rejected, verdict("2026-01-01-06:00", 1)])
+    assert sorted(hour.hour for hour in left) == [5, 7]
 
 
 def test_a_day_that_passes_closes_its_hours() -> None:
