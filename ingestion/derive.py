@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-from ua_parser import parse
-
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from ingestion.contract import Contract, Source
 
 READ_CHARACTERS = 1_000
@@ -63,6 +62,8 @@ def versions(source: Source) -> tuple[str, ...]:
 
 def read_texts(kind: str, texts: Sequence[str]) -> pa.Table:
     """Return a table (kind, text, facts) of distinct texts; `facts` maps each fact that is known to its JSON text."""
+    import pyarrow as pa  # noqa: PLC0415  40 MB that a process which only knows the contracts need not hold
+
     read = KINDS[kind].read
     facts = [_as_json(read(text[:READ_CHARACTERS])) for text in texts]
     return pa.table(
@@ -132,6 +133,8 @@ def _user_agent(text: str) -> Mapping[str, object]:
     A crawler is what those rules call a spider, what carries an address to complain to, as crawlers do by convention,
     and what names no operating system, which every browser does and no library or feed reader.
     """
+    from ua_parser import parse  # noqa: PLC0415  likewise
+
     found = parse(text)
     system = found.os.family if found.os else None
     is_spider = found.device is not None and found.device.family == "Spider"

@@ -12,7 +12,6 @@ from expectations.evidence import write_evidence
 from expectations.marts_out import load_suite
 from expectations.model import GateWindow, Suite, SuiteError, SuiteResult
 from expectations.raw_in import raw_in_suite
-from expectations.records import store_results
 from expectations.runner import run_suite
 from ingestion.contract import Source
 from lake.manifest import Manifest, hours_between, manifests_for_hour
@@ -146,6 +145,8 @@ def run_gate(platform: Platform, suite: Suite, place: Place) -> tuple[SuiteResul
         data_docs=settings.state_dir / "data_docs",
     )
     with platform.warehouse(place.log_comment) as client:
+        from expectations.records import store_results  # noqa: PLC0415  pyarrow is for runs, not for the code server
+
         store_results(client, result)
         out = way_out(client, suite.source, place.window, broken_rules(result))
     return result, write_evidence(platform.store, result), out

@@ -165,16 +165,25 @@ def up(
     settings = with_credentials(settings)
     if generate:
         contracts_generate()
-    stack.up(settings, progress=lambda name, state: say(f"{name}: {state}"))
+    # Dagster loads what dbt has parsed.
+    stack.up(settings, components=stack.STORAGE, progress=_say_state)
     _prepare_warehouse(settings)
+    stack.up(settings, components=stack.DAGSTER, progress=_say_state)
     _answer_status(settings, json_output)
 
 
+def _say_state(name: str, state: str) -> None:
+    say(f"{name}: {state}")
+
+
 def _prepare_warehouse(settings: Settings) -> None:
-    """Create the schema and the dbt manifest that Dagster's assets are made from."""
+    """Create the schema and the dbt manifest that Dagster's assets are made from; let a running Dagster load it."""
+    from orchestration.embedded import stack
     from orchestration.prepare import prepare
 
     prepare(settings)
+    if settings.environment == "laptop":
+        stack.reload(settings, progress=_say_state)
 
 
 @app.command(epilog="Example: millrace prepare")

@@ -89,6 +89,7 @@ def run_demo(settings: Settings, scale: float = 1.0) -> None:
         fail("; ".join(report.failures) or "the run failed: see the Dagster UI", 1)
     with _step("start the Dagster UI and daemon"):
         status = stack.up(settings, progress=lambda name, state: say(f"  {name}: {state}"))
+        stack.reload(settings, progress=lambda name, state: say(f"  {name}: {state}"))
     _answer_headlines(settings)
     checks = sum(job.checks_passed for job in report.jobs)
     answer(f"\n{checks} checks passed, among them the recomputation of every KPI by DuckDB.")

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from lake.errors import WrongUseError
 from lake.manifest import Manifest, all_manifests, load_ids
 from lake.store import ObjectStore
-from orchestration.console import WrongUseError, answer, answer_json, answer_run, answer_table, fail, say
+from orchestration.console import answer, answer_json, answer_run, answer_table, fail, say
 
 if TYPE_CHECKING:
     from orchestration.unloading import UnloadReport

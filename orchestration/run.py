@@ -27,6 +27,7 @@ from orchestration.assets.landing import load_metadata, unload_metadata
 from orchestration.assets.names import landing_key
 from orchestration.definitions import build_definitions
 from orchestration.embedded.processes import start_time
+from orchestration.embedded.stack import LOCATION
 from orchestration.event_log import BATCH_SIZE, BATCH_VARIABLE
 from orchestration.freshness import CHECK_NAME as FRESHNESS
 from orchestration.jobs import RETENTION, job_name
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from ingestion.loader import LoadResult
     from lake.manifest import Manifest
 
-LOCATION = "millrace"
 PROCESS_TAG = "millrace/process"
 RUN_LOG = "run.log"
 """Where a run from the command line leaves what dbt prints."""

@@ -11,8 +11,7 @@ import dagster as dg
 
 from expectations.bridge import check_outcome
 from expectations.lineage import run_lineage
-from expectations.proof import UNPROVED, VerifyReport, verify
-from expectations.records import store_results
+from expectations.proof import UNPROVED, VerifyReport
 from ingestion.contract import Source
 from orchestration.assets.names import QUALITY, owner_of, proof_key
 from orchestration.checks import asset_check_result
@@ -20,7 +19,6 @@ from orchestration.partitions import DAILY, Cadence
 from orchestration.places import place_of
 from orchestration.plots import markdown_table
 from orchestration.resources import Platform
-from orchestration.retention import note_verification
 from orchestration.retries import RETRY, permanent_errors_fail_at_once
 from orchestration.settings import Settings
 from orchestration.warehouse import dbt
@@ -78,6 +76,11 @@ def build_proof_asset(
     def proof(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # beside checks Dagster takes the bare class only
+        # Only a run needs the engines: the code server would hold 60 MB of them.
+        from expectations.proof import verify  # noqa: PLC0415
+        from expectations.records import store_results  # noqa: PLC0415
+        from orchestration.retention import note_verification  # noqa: PLC0415
+
         started = time.monotonic()
         place = place_of(context, key)
         with permanent_errors_fail_at_once(), platform.warehouse(place.log_comment) as client:

@@ -2,6 +2,7 @@
 
 # Dagster reads the annotations of steps when they are defined: no `from __future__ import annotations` here.
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
@@ -11,9 +12,11 @@ from orchestration.assets.marts import read_manifest
 from orchestration.assets.names import QUALITY, owner_of, proof_key, retention_key, warehouse_pool
 from orchestration.plots import markdown_table
 from orchestration.resources import Platform
-from orchestration.retention import RetentionReport, run_retention
 from orchestration.retries import RETRY, permanent_errors_fail_at_once
 from orchestration.warehouse.dbt import MANIFEST_PATH
+
+if TYPE_CHECKING:
+    from orchestration.retention import RetentionReport
 
 CHECK = "nothing_outlives_the_policy"
 
@@ -59,6 +62,8 @@ def build_retention_asset(source: Source) -> dg.AssetsDefinition:
     def retention(
         context: dg.AssetExecutionContext, config: RetentionConfig, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # beside checks Dagster takes the bare class only
+        from orchestration.retention import run_retention  # noqa: PLC0415  pyarrow is for runs, not for the code server
+
         as_of = datetime.fromisoformat(config.as_of) if config.as_of else None
         manifest = read_manifest(MANIFEST_PATH)
         with (
@@ -66,7 +71,7 @@ def build_retention_asset(source: Source) -> dg.AssetsDefinition:
             platform.warehouse(f'{{"asset": "{key.to_user_string()}"}}') as client,
         ):
 
-            def run(apply: bool) -> RetentionReport:
+            def run(apply: bool) -> "RetentionReport":
                 return run_retention(platform.store, client, manifest, source.name, apply=apply, as_of=as_of)
 
             done = run(config.apply)
@@ -86,7 +91,7 @@ def build_retention_asset(source: Source) -> dg.AssetsDefinition:
     return retention
 
 
-def stores_table(report: RetentionReport) -> str:
+def stores_table(report: "RetentionReport") -> str:
     """What was found, a store each."""
     return markdown_table(
         ["store", "what", "number", "bytes", "oldest", "newest", "stays, because"],
@@ -105,7 +110,7 @@ def stores_table(report: RetentionReport) -> str:
     )
 
 
-def _check(report: RetentionReport, applied: bool) -> dg.AssetCheckResult:
+def _check(report: "RetentionReport", applied: bool) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=CHECK,
         passed=report.offence is None,

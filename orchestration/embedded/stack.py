@@ -8,11 +8,12 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import sys
 import sysconfig
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,18 +24,34 @@ from orchestration.embedded.errors import StackError
 from orchestration.embedded.processes import Process
 from orchestration.settings import PROJECT_ROOT, STACK_FILE, Settings
 
-COMPONENTS = ("clickhouse", "s3", "dagster-webserver", "dagster-daemon")
-STORAGE = ("clickhouse", "s3")
+COMPONENTS = ("clickhouse", "s3", "code-server", "dagster-webserver", "dagster-daemon")
+STORAGE, DAGSTER = COMPONENTS[:2], COMPONENTS[2:]
 HOST = "127.0.0.1"
 PASSWORD_FILE = "clickhouse.password"
-WORKSPACE = PROJECT_ROOT / "workspace.yaml"
+LOCATION = "millrace"
+"""Name of the code location, here as in production's workspace."""
+DEFINITIONS = ("--module-name", "orchestration.definitions")
+MADE_OF = ("lake", "ingestion", "expectations", "orchestration", "dbt_project/target/manifest.json")
+"""What the definitions are loaded from: code, contracts, suites, reports, and what dbt has parsed."""
+CODE_SUFFIXES = frozenset({".py", ".yaml", ".yml", ".json"})
+RELOAD = """
+mutation Reload($location: String!) {
+  reloadRepositoryLocation(repositoryLocationName: $location) {
+    ... on WorkspaceLocationEntry { locationOrLoadError { ... on PythonError { message causes { message } } } }
+    ... on PythonError { message causes { message } }
+  }
+}
+"""
+SOCKET_BYTES = 100
+"""Length of a path that every system takes for a socket: Linux 107 bytes, macOS 103."""
+WORKSPACE_FILE = "workspace.yaml"
 START_SECONDS = 120.0
 END_SECONDS = 20.0
 RELEASE_SECONDS = 5.0
 LOG_LINES = 15
 
 Progress = Callable[[str, str], None]
-"""Called with a component's name and what became of it: `starting`, `ready`, `running`, `ending`, `ended`."""
+"""Called with a component's name and its state: `starting`, `ready`, `running`, `reloading`, `ending`, `ended`."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +88,12 @@ class StackStatus:
 
 @dataclass(frozen=True)
 class _Component:
-    """How to start a component, and where it answers; `probe` is a path that it serves when it is ready."""
+    """How to start a component, and where it answers; `probe` is a path that it serves at its port when it is ready."""
 
     name: str
     command: tuple[str, ...]
     port: int | None = None
+    socket: Path | None = None
     flag: str = ""
     variable: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -101,9 +119,10 @@ def up(
     with _alone(settings):
         settings = with_credentials(settings)
         _prepare(settings)
-        # Dagster's processes connect to the other two at start. One after the other: both create Dagster's databases
-        # where there are none, and at once they collide ("table alembic_version already exists").
-        for wave in (STORAGE, *((name,) for name in COMPONENTS[2:])):
+        # Dagster's processes connect to the other two at start. One after the other: the UI and the daemon ask the code
+        # server, and both create Dagster's databases where there are none: at once they collide ("table alembic_version
+        # already exists").
+        for wave in (STORAGE, *((name,) for name in DAGSTER)):
             wanted = [_component(settings, name) for name in wave if name in components]
             started = [_start(settings, component, progress) for component in wanted]
             for component, (process, log_start) in zip(wanted, started, strict=True):
@@ -166,6 +185,44 @@ def require(settings: Settings, components: Sequence[str] = STORAGE) -> None:
         )
 
 
+def reload(settings: Settings, *, progress: Progress = lambda name, state: None) -> None:
+    """Let the code server load its definitions anew where they are newer than what it has loaded.
+
+    As the button of the UI does, and through the UI. Runs under way go on with what they started with.
+
+    Raises:
+        StackError: when they do not load, with the reason; when the UI does not answer.
+    """
+    pid_file = _pid_file(settings, "code-server")
+    webserver = processes.load(_pid_file(settings, "dagster-webserver"))
+    if webserver is None or processes.load(pid_file) is None or _last_change() <= pid_file.stat().st_mtime:
+        return
+    progress("code-server", "reloading")
+    # The file's time is that of the last load. Set before it: what changes meanwhile is newer.
+    pid_file.touch()
+    connection = http.client.HTTPConnection(HOST, webserver.port, timeout=START_SECONDS)
+    try:
+        body = json.dumps({"query": RELOAD, "variables": {"location": LOCATION}})
+        connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
+        found = json.load(connection.getresponse())["data"]["reloadRepositoryLocation"]
+    except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError) as error:
+        raise StackError(f"the Dagster UI does not load the definitions anew: {error!r}") from None
+    finally:
+        connection.close()
+    failure = found.get("locationOrLoadError") or found
+    if "message" in failure:
+        reasons = [failure["message"], *(cause["message"] for cause in failure["causes"])]
+        raise StackError(f"Dagster cannot load the definitions: {reasons[-1].strip()}")
+    progress("code-server", "ready")
+
+
+def _last_change() -> float:
+    """Return when a file changed last that definitions are made of, in seconds of the system's clock."""
+    roots = [PROJECT_ROOT / name for name in MADE_OF]
+    paths = [path for root in roots for path in ([root] if root.is_file() else root.rglob("*"))]
+    return max(path.stat().st_mtime for path in paths if path.suffix in CODE_SUFFIXES)
+
+
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -181,7 +238,7 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 def _prepare(settings: Settings) -> None:
     state = settings.state_dir
-    for name in ("lake", "clickhouse", "dagster_home", "logs", "pids"):
+    for name in ("lake", "clickhouse", "dagster_home", "logs", "pids", "run"):
         (state / name).mkdir(exist_ok=True, mode=0o700)
     key = state / "pseudonym.key"
     if not key.exists():
@@ -189,6 +246,10 @@ def _prepare(settings: Settings) -> None:
     write_private(state / PASSWORD_FILE, plain(settings, "clickhouse_password"))
     write_private(state / STACK_FILE, json.dumps(_shared(settings), indent=2) + "\n")
     shutil.copyfile(Path(__file__).with_name("dagster.yaml"), settings.dagster_home / "dagster.yaml")
+    workspace = {
+        "load_from": [{"grpc_server": {"socket": str(_socket(settings)), "location_name": LOCATION}}]
+    }
+    (state / WORKSPACE_FILE).write_text(json.dumps(workspace, indent=2) + "\n")
 
 
 def _shared(settings: Settings) -> dict[str, str | int]:
@@ -209,6 +270,7 @@ def _component(settings: Settings, name: str) -> _Component:
     build = {
         "clickhouse": _clickhouse,
         "s3": _s3,
+        "code-server": _code_server,
         "dagster-webserver": _dagster_webserver,
         "dagster-daemon": _dagster_daemon,
     }
@@ -253,16 +315,34 @@ def _s3(settings: Settings) -> _Component:
     )
 
 
+def _code_server(settings: Settings) -> _Component:
+    # gRPC knows no password here: who reaches the socket runs code. It lies in a folder that is closed to others.
+    path = _socket(settings)
+    return _Component(
+        "code-server",
+        command=_dagster("code-server", "--socket", str(path), *DEFINITIONS),
+        socket=path,
+        environment=_dagster_environment(settings),
+    )
+
+
+def _socket(settings: Settings) -> Path:
+    return settings.state_dir / "run" / "code-server.sock"
+
+
+def _workspace(settings: Settings) -> str:
+    return str(settings.state_dir / WORKSPACE_FILE)
+
+
 def _dagster_webserver(settings: Settings) -> _Component:
     port = settings.dagster_port
-    command = [sys.executable, "-m", "orchestration.webserver"]
-    command += ["--host", HOST, "--port", str(port), "--workspace", str(WORKSPACE)]
+    command = _dagster("webserver", "--host", HOST, "--port", str(port), "--workspace", _workspace(settings))
     return _Component(
         name="dagster-webserver",
         port=port,
         flag="--dagster-port",
         variable="MILLRACE_DAGSTER_PORT",
-        command=tuple(command),
+        command=command,
         environment=_dagster_environment(settings),
         probe="/server_info",
         url=f"http://{HOST}:{port}",
@@ -270,8 +350,12 @@ def _dagster_webserver(settings: Settings) -> _Component:
 
 
 def _dagster_daemon(settings: Settings) -> _Component:
-    command = (_script("dagster-daemon"), "run", "-w", str(WORKSPACE))
+    command = _dagster("daemon", "--workspace", _workspace(settings))
     return _Component("dagster-daemon", command=command, environment=_dagster_environment(settings))
+
+
+def _dagster(component: str, *options: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "orchestration.embedded.dagster_process", component, *options)
 
 
 def _dagster_environment(settings: Settings) -> dict[str, str]:
@@ -281,6 +365,8 @@ def _dagster_environment(settings: Settings) -> dict[str, str]:
         "DAGSTER_HOME": str(settings.dagster_home),
         "DAGSTER_EVENT_BATCH_SIZE": "1000",
         "DAGSTER_DISABLE_TELEMETRY": "1",
+        # Threads that each get a heap of their own from glibc keep 30 MB in the idle processes.
+        "MALLOC_ARENA_MAX": "2",
     }
 
 
@@ -309,6 +395,11 @@ def _start(settings: Settings, component: _Component, progress: Progress) -> tup
     if not Path(component.command[0]).exists():
         raise StackError(
             f"{component.command[0]} is not installed: install the packages of requirements.lock"
+        )
+    if component.socket is not None and (size := len(os.fsencode(component.socket))) > SOCKET_BYTES:
+        raise StackError(
+            f"the path of the socket {component.socket} has {size} bytes, {SOCKET_BYTES} go: "
+            "choose a shorter folder with MILLRACE_STATE_DIR"
         )
     progress(component.name, "starting")
     log_start = log.stat().st_size if log.exists() else 0
@@ -353,6 +444,12 @@ def _wait(
 
 
 def _answers(settings: Settings, component: _Component, log_start: int) -> bool:
+    if component.socket is not None:
+        # It is bound when the definitions are loaded; a server that was killed leaves its file behind.
+        with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+            probe.connect(str(component.socket))
+            return True
+        return False
     if component.port is None:
         # The daemon has no port; it says in its log when its loops run.
         log = _log(settings, component.name)

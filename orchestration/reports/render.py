@@ -6,12 +6,13 @@ import io
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from orchestration.reports.definition import Format, Report
 from orchestration.reports.periods import Range
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TEMPLATES = Path(__file__).resolve().parent
 CONTENT_TYPES: dict[Format, str] = {

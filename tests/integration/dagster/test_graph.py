@@ -112,6 +112,34 @@ assert own == [], own
     assert done.returncode == 0, done.stderr
 
 
+def test_the_code_location_holds_no_engine_that_only_a_run_needs(definitions: dg.Definitions) -> None:
+    heavy = {
+        "pyarrow",
+        "duckdb",
+        "numpy",
+        "pandas",
+        "matplotlib",
+        "great_expectations",
+        "clickhouse_connect",
+        "chdb",
+    }
+    code = f"""
+import sys
+import orchestration.definitions as code_location
+code_location.build_definitions(code_location.Platform())
+held = {heavy} & set(sys.modules)
+assert not held, held
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_file_that_assembles_stays_short() -> None:
     source = (PROJECT_ROOT / "orchestration" / "definitions.py").read_text().splitlines()
     assert len(source) <= 45

@@ -29,7 +29,6 @@ def precious() -> None: ...
 
 defs = dg.Definitions(assets=[precious])
 """
-WORKSPACE = "load_from: [{python_file: {relative_path: definitions.py, location_name: tiny}}]"
 WIPE = '{ wipeAssets(assetPartitionRanges: [{assetKey: {path: ["precious"]}}]) { __typename } }'
 MUTATION = f"mutation {WIPE}"
 QUERY = "{ version }"
@@ -41,12 +40,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """The UI alone, over an instance of its own."""
     folder = tmp_path_factory.mktemp("origin")
     (folder / "definitions.py").write_text(DEFINITIONS)
-    (folder / "workspace.yaml").write_text(WORKSPACE)
     settings = settings_for(folder / "state")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stack, "WORKSPACE", folder / "workspace.yaml")
+        patch.setattr(stack, "DEFINITIONS", ("--python-file", str(folder / "definitions.py")))
         try:
-            stack.up(settings, components=["dagster-webserver"])
+            stack.up(settings, components=["code-server", "dagster-webserver"])
             yield settings
         finally:
             stack.down(settings)
