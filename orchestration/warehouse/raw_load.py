@@ -368,8 +368,8 @@ class RawLoad:
             where {self.batch}
             and (load_id, row_number) not in (select load_id, row_number from {self.flagged})
             union all
-            select {EVERY_HOUR} as received_hour, {columns} from {self.flagged}
-            where received_hour not in {self.own_hours} and (
+            select {EVERY_HOUR} as received_hour, {columns} from {self.flagged} as other
+            where other.received_hour not in {self.own_hours} and (
                 (load_id, row_number) in (select load_id, row_number from {self.flips})
                 or (load_id, row_number) in (select load_id, row_number from {self.arrived})
             )

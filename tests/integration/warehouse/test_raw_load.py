@@ -103,6 +103,22 @@ def test_a_warehouse_from_before_takes_in_what_a_mapping_did(warehouse: Client, 
     assert warehouse.query(f"select {columns} from ops.loads").result_rows == [tuple(vars(counts).values())]
 
 
+def test_hours_that_are_loaded_together_touch_their_own_dates_each(
+    warehouse: Client, store: ObjectStore
+) -> None:
+    one = write_load(store, FIRST, [Event("e1", "2026-11-14 09:00")])
+    other = write_load(store, SECOND, [Event("e2", "2026-11-15 09:00")])
+
+    load_hours(
+        warehouse, store, "pocm", {manifest.hours[0].received_hour: [manifest] for manifest in (one, other)}
+    )
+
+    touched = warehouse.query(
+        "select formatDateTime(received_hour, '%H'), toString(occurred_date) from raw.touched_dates order by all"
+    ).result_rows
+    assert touched == [("10", "2026-11-14"), ("11", "2026-11-15")]
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3)))[1:])
 def test_hours_may_arrive_in_any_order(warehouse: Client, store: ObjectStore, order: tuple[int, ...]) -> None:
     manifests = three_hours(store)
