@@ -117,6 +117,21 @@ def test_a_tenant_that_returns_after_years_has_the_days_of_its_therapy_counted_a
     assert held(warehouse, THERAPY_TABLES) == rebuilt(warehouse, stack, THERAPY, THERAPY_TABLES)
 
 
+def test_days_behind_a_last_event_that_turns_out_to_be_an_older_one_are_taken_back(
+    warehouse: Client, store: ObjectStore, stack: Settings
+) -> None:
+    history = [prescribed("t1", "2026-10-02", 30), search("moved", "2026-10-20 10:00")]
+    take_in(warehouse, store, "2026-11-02 10:05", history)
+    run_dbt(stack, ["run", "--select", *THERAPY])
+
+    window = take_in(warehouse, store, "2026-11-01 10:05", [search("moved", "2026-10-07 10:00")])
+    run_dbt(stack, ["run", "--select", *THERAPY], window)
+
+    made = held(warehouse, THERAPY_TABLES)
+    assert [len(made[table]) for table in THERAPY_TABLES] == [6, 6, 6]
+    assert made == rebuilt(warehouse, stack, THERAPY, THERAPY_TABLES)
+
+
 STOCK = ["+pocm__inventory_daily", "+int_pocm__device_spans_daily", "+pocm__active_users"]
 STOCK_TABLES = ("pocm.inventory_daily", *THERAPY_TABLES)
 
