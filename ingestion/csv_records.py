@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -68,7 +67,7 @@ class _CsvRecords:
 
     def _read_header(self, record: bytes) -> None:
         try:
-            names = next(csv.reader([record.decode()], **self._dialect()))
+            names = next(csv.reader([record.decode()], **self._dialect(), strict=True))
         except (UnicodeDecodeError, StopIteration, csv.Error) as error:
             raise LoadError(f"{self.given.uri}: its first line is no CSV header: {error}") from error
         names = [name.strip() for name in names]
@@ -86,7 +85,6 @@ class _CsvRecords:
             "delimiter": self.options.delimiter,
             "quotechar": self.options.quote or None,
             "quoting": quoting,
-            "strict": True,
         }
 
     def _columns(self, cut: CsvCut, starts: Positions, stops: Positions) -> Rows:
@@ -151,11 +149,11 @@ class _CsvRecords:
         return Rows(table, good.row_numbers, originals, good.faults)
 
     def _parsed_one_by_one(self, good: Batch, originals: pa.Array) -> Rows:
-        """Split the records of a batch in which quotes stand where they have no meaning."""
+        """Split the records of a batch in which a carriage return stands by itself, which ends none."""
         rows, faults, keep = [], list(good.faults), []
         for number, record in zip(good.row_numbers.tolist(), originals.to_pylist(), strict=True):
             try:
-                fields = next(csv.reader(io.StringIO(record.decode(), newline=""), **self._dialect()))
+                fields = next(csv.reader([record.decode()], **self._dialect(), strict=False))
             except (csv.Error, StopIteration):
                 fields = []
             keep.append(len(fields) == len(self.columns))

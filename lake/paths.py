@@ -136,14 +136,3 @@ def parse_report_key(key: str) -> ReportFile | None:
     except ValueError:
         return None
     return ReportFile(found["source"], found["report"], start, end, found["digest"], found["format"])
-
-
-def parse_hour_prefix(prefix: str) -> datetime | None:
-    """Return the received hour that a `…/received_date=…/received_hour=…/` prefix names."""
-    found = re.search(r"/received_date=(\d{4}-\d{2}-\d{2})/received_hour=(\d{2})/", prefix)
-    if found is None:
-        return None
-    try:
-        return datetime.strptime(f"{found[1]} {found[2]}", "%Y-%m-%d %H").replace(tzinfo=UTC)
-    except ValueError:
-        return None

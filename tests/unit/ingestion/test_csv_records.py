@@ -249,6 +249,15 @@ def test_nothing_but_quotes_is_a_record_that_is_wrong(
     assert (len(found.faults), found.numbers) == (1, [2])
 
 
+def test_a_carriage_return_by_itself_breaks_its_own_record_only(tmp_path: Path) -> None:
+    data = (HEADER + '1,"Best" pipe,1\n2,nut,2\r3\n3,"a\rb",3\n').encode()
+
+    found = read(tmp_path / "a.csv", data)
+
+    assert found.faults == [(2, "field_format", b"2,nut,2\r3")]
+    assert found.rows == [("1", "Best pipe", "1"), ("3", "a\rb", "3")]
+
+
 def test_without_a_quote_character_quotes_mean_nothing(tmp_path: Path) -> None:
     data = (HEADER + '1,"nut,1\n2,nut",2\n').encode()
 
