@@ -73,7 +73,8 @@ def read_parquet(
                 f"read_parquet({literal(str(given.path))})"
             )
         except duckdb.Error as error:
-            raise LoadError(f"{given.uri} cannot be read as parquet: {str(error).splitlines()[0]}") from error
+            reason = str(error).splitlines()[0]
+            raise no_room(error) or LoadError(f"{given.uri} cannot be read as parquet: {reason}") from error
 
 
 class _Wire:
