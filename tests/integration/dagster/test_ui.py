@@ -7,7 +7,9 @@ import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -171,3 +173,54 @@ def test_the_gates_show_as_passed(page: Page, materialised: str) -> None:
     page.get_by_text("raw_in_gate").first.click()
     playwright.expect(page.get_by_text("blocking", exact=False).first).to_be_visible()
     playwright.expect(page.get_by_text(re.compile("All .* checks of pocm_raw_in hold")).first).to_be_visible()
+
+
+SOCKET = """ui => new Promise(done => {
+    const socket = new WebSocket(ui.replace("http", "ws") + "/graphql", "graphql-ws");
+    socket.onopen = () => done("open");
+    socket.onerror = () => done("refused");
+})"""
+WIPE = """async ui => {
+    const ranges = '[{assetKey: {path: ["pocm", "kpi_hourly"]}}]';
+    const query = `mutation { wipeAssets(assetPartitionRanges: ${ranges}) { __typename } }`;
+    const url = `${ui}/graphql?query=${encodeURIComponent(query)}`;
+    await fetch(url, {method: "POST", mode: "no-cors", body: "x"});
+    await new Promise(done => {
+        const image = new Image();
+        image.onload = image.onerror = done;
+        image.src = url;
+    });
+}"""
+
+
+class Empty(BaseHTTPRequestHandler):
+    """A page without anything, of another server of this machine."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<html></html>")
+
+
+@pytest.fixture
+def foreign(page: Page) -> Iterator[Page]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Empty) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        opened = page.context.new_page()
+        opened.goto(f"http://127.0.0.1:{server.server_port}/")
+        yield opened
+        opened.close()
+        server.shutdown()
+
+
+def test_a_page_of_another_port_listens_to_nothing_and_wipes_nothing(
+    page: Page, foreign: Page, settings: Settings, materialised: str
+) -> None:
+    ui = f"http://127.0.0.1:{settings.dagster_port}"
+    page.goto("/asset-groups")
+    assert page.evaluate(SOCKET, ui) == "open"
+    assert foreign.evaluate(SOCKET, ui) == "refused"
+    foreign.evaluate(WIPE, ui)
+    with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+        assert instance.get_materialized_partitions(dg.AssetKey(["pocm", "kpi_hourly"])) == {HOURLY.key(HOUR)}

@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 from expectations.proof import UNPROVED, ProofError, VerifyReport
 from expectations.proof import verify as verify_marts
 from expectations.proof.marts import load_proof
-from expectations.proof.verifying import Window
+from expectations.proof.scope import Window
 from lake.manifest import read_manifest, write_manifest
 from lake.store import ObjectStore
 from orchestration.connections import object_store, warehouse
