@@ -132,7 +132,11 @@ def test_a_load_says_what_a_mapping_did_with_the_rows_of_the_file(millrace: Comm
     data.write_text(f"id,happened\na,{at}\na,{at}\nb,{at}\nx,{at}\n")
     command = ("load", "pocm", str(data), "--mapping", str(tmp_path / "mapping.yaml"))
     equation = "read 4 = accepted 2 + duplicate 0 + quarantined 0 + suppressed 0 + skipped 1 + folded 1"
-    assert millrace(*command, "--received-at", "2026-03-02T11:00:00Z").out.strip() == f"lines.csv: {equation}"
+    said, _, load_id = (
+        millrace(*command, "--received-at", "2026-03-02T11:00:00Z").out.strip().partition(" - load ")
+    )
+    assert said == f"lines.csv: {equation}"
+    assert len(load_id) == 32
     counts = millrace(*command, "--json").json
     assert (counts["read"], counts["skipped"], counts["folded"], counts["expanded"]) == (4, 1, 1, 0)
 
