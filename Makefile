@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help install demo down status check test test-fast lint format typecheck bench lock clean
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --durations 20
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 20
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'

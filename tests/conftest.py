@@ -20,7 +20,7 @@ SHARED_DATA = PROJECT_ROOT.parent / "shared" / "data"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Before xdist reads the groups and the marks are selected by."""
+    """Before tests are selected by their marks."""
     scheduling.arrange(items)
 
 
