@@ -3,7 +3,7 @@ create table if not exists ops.loads (
     source LowCardinality(String) comment 'Source system',
     load_id String comment 'The load',
     received_hour DateTime('UTC') comment 'Part of the load that was received in this hour',
-    revision UInt32 comment 'Raised by every replay that changed the load',
+    revision UInt32 comment 'Raised by everything that changed the load, as a replay',
     input_uri String comment 'What was loaded',
     input_sha256 String comment 'Hash of the input''s bytes',
     input_bytes UInt64 comment 'Size of the input in bytes',
