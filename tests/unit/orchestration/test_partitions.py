@@ -12,6 +12,7 @@ from orchestration.partitions import (
     Cadence,
     Window,
     WindowError,
+    cadence_of_label,
     check_available,
     contiguous,
     dbt_vars,
@@ -172,3 +173,18 @@ def test_the_latest_complete_partition_waits_for_its_grace() -> None:
     assert HOURLY.latest_complete(at("2026-03-01T05:29"), grace) == at("2026-03-01T03:00")
     assert HOURLY.latest_complete(at("2026-03-01T05:30"), grace) == at("2026-03-01T04:00")
     assert DAILY.latest_complete(at("2026-03-02T01:59"), timedelta(hours=2)) == at("2026-02-28T00:00")
+
+
+def test_hours_with_a_small_gap_between_them_are_one_window_where_that_is_asked() -> None:
+    hours = [at("2026-03-01T05:00"), at("2026-03-02T06:00"), at("2026-03-03T08:00")]
+    assert contiguous(hours, gap=24 * HOUR) == [
+        Window(at("2026-03-01T05:00"), at("2026-03-02T07:00")),
+        Window(at("2026-03-03T08:00"), at("2026-03-03T09:00")),
+    ]
+
+
+@pytest.mark.parametrize("cadence", CADENCES, ids=lambda cadence: cadence.name)
+def test_a_label_tells_its_cadence(cadence: Cadence) -> None:
+    key = cadence.key(at("2026-03-12T05:00"))
+    assert cadence_of_label(key) is cadence
+    assert cadence_of_label(f"{key}...{key}") is cadence
