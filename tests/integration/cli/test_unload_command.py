@@ -14,10 +14,8 @@ from typing import Any
 
 import pytest
 
-from ingestion.contract import source_names
 from orchestration.embedded.testing import running_stack
-from tests.integration.cli.test_retention_command import PROOF, Desk, event
-from tests.integration.contracts.copied_project import FILES
+from tests.integration.cli.help_desk import Desk, event
 
 TABLES = ("raw.events", "raw.event_keys", "ops.loads", "ops.quarantine", "helpdesk.tickets_daily")
 
@@ -94,13 +92,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     """Two tickets, received at half past ten; run and proved."""
     with running_stack(tmp_path_factory.mktemp("stack")) as settings:
         found = Office(tmp_path_factory.mktemp("project"), settings.state_dir)
-        for source in source_names():
-            found.leave_out(source)
-        for name, text in FILES.items():
-            found.write(name, text.encode())
-        for name, text in PROOF.items():
-            found.write(f"expectations/proof/helpdesk/{name}", text.encode())
-        found.receive("2026-03-02T10:30:00Z", ("t1", "2026-03-02T10:00:00Z"), ("t2", "2026-03-02T10:05:00Z"))
+        found.settle()
         yield found
 
 

@@ -92,6 +92,18 @@ def test_loading_opens_no_connection(definitions: dg.Definitions, monkeypatch: p
     build_definitions(Platform(Settings(clickhouse_port=9, s3_port=9)))
 
 
+def run_alone(code: str) -> None:
+    """Run code in a process of its own, which must end well."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_importing_reads_nothing_but_code() -> None:
     code = """
 import sys
@@ -102,14 +114,7 @@ data = (".yaml", ".yml", ".json", ".sql", ".key")
 own = [name for name in opened if name.endswith(data) and "site-packages" not in name]
 assert own == [], own
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run_alone(code)
 
 
 def test_the_code_location_holds_no_engine_that_only_a_run_needs(definitions: dg.Definitions) -> None:
@@ -130,14 +135,7 @@ code_location.build_definitions(code_location.Platform())
 held = {heavy} & set(sys.modules)
 assert not held, held
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run_alone(code)
 
 
 def test_the_file_that_assembles_stays_short() -> None:
