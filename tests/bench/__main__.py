@@ -13,9 +13,21 @@ from typing import Any
 
 from tests.bench.hourly import Size, hourly_cost
 from tests.bench.loader import loader_rate
+from tests.bench.steps import Sized, steps_cost
 
-FULL = {"events": 2_000_000, "rounds": 3, "hourly": Size(days=3, scale=10, hours=5)}
-QUICK = {"events": 100_000, "rounds": 1, "hourly": Size(days=1, scale=1, hours=1)}
+BENCHMARKS = ("loader", "hourly", "steps")
+FULL = {
+    "events": 2_000_000,
+    "rounds": 3,
+    "hourly": Size(days=3, scale=10, hours=5),
+    "steps": Sized(days=3, scale=1),
+}
+QUICK = {
+    "events": 100_000,
+    "rounds": 1,
+    "hourly": Size(days=1, scale=1, hours=1),
+    "steps": Sized(days=1, scale=0.1),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,19 +36,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--quick", action="store_true", help="a small version that shows that everything runs"
     )
-    parser.add_argument("--only", choices=["loader", "hourly"], help="one benchmark only")
+    parser.add_argument("--only", choices=BENCHMARKS, help="one benchmark only")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
     options = parser.parse_args(arguments)
     sizes: dict[str, Any] = QUICK if options.quick else FULL
     results: dict[str, Any] = {"machine": {"cpus": os.cpu_count(), "platform": platform.platform()}}
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as name:
         folder = Path(name)
-        if options.only != "hourly":
+        wanted = [options.only] if options.only else BENCHMARKS
+        if "loader" in wanted:
             results["loader"] = loader_rate(folder / "loader", sizes["events"], sizes["rounds"])
             print(_loader_text(results["loader"]), flush=True)
-        if options.only != "loader":
+        if "hourly" in wanted:
             results["hourly"] = hourly_cost(folder / "hourly", sizes["hourly"])
             print(_hourly_text(results["hourly"]), flush=True)
+        if "steps" in wanted:
+            results["steps"] = steps_cost(folder / "steps", sizes["steps"])
+            print(_steps_text(results["steps"]), flush=True)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
     return 0
@@ -67,6 +83,27 @@ def _hourly_text(result: dict[str, Any]) -> str:
             *lines,
             f"  ratio {ratio['total']:.2f} (raw {ratio['raw']:.2f}, dbt {ratio['models']:.2f};"
             " target: at most 1.20)",
+        ]
+    )
+
+
+def _steps_text(result: dict[str, Any]) -> str:
+    named = {
+        f"first run of {result['events']:,} events": result["history"],
+        f"run of one hour of {result['quiet_hour']['events']:,} events": result["hour"],
+    }
+    lines = [
+        f"  {name}: {step['seconds']:.1f} s, {step['cpu_seconds']:.1f} CPU s ("
+        + ", ".join(f"{part} {seconds:.1f}" for part, seconds in step["parts"].items())
+        + f"), {step['history_mb']:.1f} MB of Dagster's history"
+        for name, step in named.items()
+    ]
+    jobs = ", ".join(f"{name} {seconds:.1f}" for name, seconds in result["hour"]["jobs"].items())
+    return "\n".join(
+        [
+            "steps, all sources and cadences, gates and proof included",
+            *lines,
+            f"  jobs of the hour in s: {jobs}",
         ]
     )
 

@@ -60,7 +60,7 @@ class Sized:
 
 
 def steps_cost(folder: Path, size: Sized) -> dict[str, Any]:
-    """Measure the first run of some days of every source, then the run of one quiet hour among them, twice."""
+    """Measure the first run of some days of every source, then the run of one quiet hour among them."""
     with stack_at(folder) as settings:
         hours = _history(settings, folder, size)
         first, last = min(hours), max(hours) + timedelta(hours=1)
