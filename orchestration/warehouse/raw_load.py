@@ -175,9 +175,12 @@ class RawLoad:
         self._stage_operations()
         self._replace("ops.quarantine", self.quarantine, self.lake.hours)
         self._replace("ops.loads", self.loads, self.lake.hours)
-        # Other hours first: while the batch's own partitions are the old ones, a rerun finds the same hours.
-        self._replace("raw.events", self.flagged, [*disturbed, *flipped])
+        # A kill anywhere here may be followed by the same load, or by one without its manifests. Hours that rows
+        # which vanish disturb are found by those rows, so they come before the batch takes the rows away; hours
+        # that its own rows precede come after those, or nothing would say whose flags they bear.
+        self._replace("raw.events", self.flagged, disturbed)
         self._replace("raw.events", self.flagged, self.lake.hours)
+        self._replace("raw.events", self.flagged, [hour for hour in flipped if hour not in set(disturbed)])
         # Keys last: those of a row that is not there would be found by no later load, should its manifest go.
         self._append_keys()
 

@@ -149,9 +149,12 @@ def test_events_that_retention_took_come_back_to_be_taken_back(office: Office) -
     )
     office.millrace("verify")
     office.millrace("retention", "--apply", "--as-of", "2026-07-15")
-    office.load("second.ndjson", "2026-07-10T10:30:00Z", event("t5", "2026-03-02T11:00:00Z"))
+    # Not alone: the same bytes would be the same load, and nothing new.
+    again = [event("t5", "2026-03-02T11:00:00Z"), event("t6", "2026-07-10T10:00:00Z")]
+    office.load("second.ndjson", "2026-07-10T10:30:00Z", *again)
     office.millrace("run", "--from", "2026-07-10", "--to", "2026-07-11")
     tickets = office.tickets()
+    assert ("2026-07-10", 1) in tickets
 
     office.millrace("unload", first)
 

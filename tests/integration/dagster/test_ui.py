@@ -87,10 +87,11 @@ def order() -> dict[str, Any]:
 def page(settings: Settings) -> Iterator[Page]:
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        opened = browser.new_page(
+        context = browser.new_context(
             viewport={"width": 1600, "height": 1000}, base_url=f"http://127.0.0.1:{settings.dagster_port}"
         )
-        opened.set_default_timeout(30_000)
+        context.set_default_timeout(30_000)
+        opened = context.new_page()
         yield opened
         if folder := os.environ.get("MILLRACE_SCREENSHOTS"):
             opened.screenshot(path=Path(folder) / "last.png")
