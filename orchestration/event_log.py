@@ -7,6 +7,7 @@ machine that had nothing else to do. PostgreSQL writes batches by itself.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,9 +21,11 @@ from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.event import listens_for
 
 BATCH_SIZE = 1000
+ENGINES = 8
+"""Databases of which connections stay open: the index, and those of the runs that are written now."""
 BATCH_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
 
 
@@ -72,14 +75,24 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         yield shared[shard]
 
     def _engine(self, shard: str) -> Engine:
-        engine = _engine_of(self.conn_string_for_shard(shard))
+        engine = _engine_of(self.conn_string_for_shard(shard), os.getpid())
         if shard not in self._initialized_dbs:
             self._initdb(engine)
             self._initialized_dbs.add(shard)
         return engine
 
 
-@lru_cache(maxsize=32)
-def _engine_of(url: str) -> Engine:
-    """Dagster makes an engine for every event, which then compiles every statement anew. It holds no connection."""
-    return create_engine(url, poolclass=NullPool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
+@lru_cache(maxsize=ENGINES)
+def _engine_of(url: str, process: int) -> Engine:
+    """An engine whose connections stay open; a fork has its own, as SQLite forbids to carry one over.
+
+    Dagster opens a connection for every event and compiles every statement anew. A commit does not wait for the disk:
+    a crash of the machine may take the last events, never the order or the consistency of those before.
+    """
+    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
+
+    @listens_for(engine, "connect")
+    def _commit_without_waiting(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    return engine

@@ -10,7 +10,7 @@ import dagster as dg
 from expectations.proof.marts import load_proof
 from ingestion.contract import Source
 from orchestration.assets.landing import build_landing_asset
-from orchestration.assets.marts import Translator, build_dbt_assets, is_staging, models_of
+from orchestration.assets.marts import Translator, build_dbt_assets, build_view_assets, models_of, views_of
 from orchestration.assets.names import proof_key, raw_key
 from orchestration.assets.quality import build_proof_asset
 from orchestration.assets.raw import build_raw_asset
@@ -55,12 +55,11 @@ def build_source_graph(
         cadence: [translator.get_asset_key(node) for node in nodes.values()]
         for cadence, nodes in models.items()
     }
-    views = {
-        translator.get_asset_key(node)
-        for nodes in models.values()
-        for node in nodes.values()
-        if is_staging(node)
-    }
+    views = (
+        [build_view_assets(source, manifest=manifest, translator=translator)]
+        if views_of(manifest, source.name)
+        else []
+    )
 
     def dbt_models(cadence: Cadence) -> dg.AssetsDefinition:
         finer = [key for other in CADENCES[: CADENCES.index(cadence)] for key in keys.get(other, [])]
@@ -83,11 +82,9 @@ def build_source_graph(
     freshness = build_freshness(
         source.name,
         {
-            cadence: [
-                *([raw] if cadence is HOURLY else []),
-                *(key for key in found if key not in views),
-            ]
-            for cadence, found in keys.items()
+            cadence: [*([raw] if cadence is HOURLY else []), *keys.get(cadence, [])]
+            for cadence in CADENCES
+            if cadence in {HOURLY, *keys}
         },
     )
     landing_job = build_landing_job(source.name)
@@ -111,6 +108,7 @@ def build_source_graph(
         assets=[
             build_landing_asset(source, settings.first_day),
             build_raw_asset(source, partitions[HOURLY]),
+            *views,
             *map(dbt_models, models),
             *proofs.values(),
             build_retention_asset(source),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ingestion.codegen import stale_files
+from ingestion.contract import source_names
 from lake.errors import MillraceError
 from orchestration.connections import object_store, warehouse
 from orchestration.settings import PROJECT_ROOT, Settings
 from orchestration.warehouse import dbt, schema
+from orchestration.warehouse.views import ensure_views
 
 
 class StaleFilesError(MillraceError):
@@ -14,7 +16,7 @@ class StaleFilesError(MillraceError):
 
 
 def prepare(settings: Settings) -> None:
-    """Create bucket and tables that are missing, and parse the dbt models if they changed.
+    """Create bucket and tables that are missing; parse the dbt models and build the staging views if they changed.
 
     Raises:
         StaleFilesError: when staging models and the like do not follow the contracts: nobody's files are written here.
@@ -28,6 +30,7 @@ def prepare(settings: Settings) -> None:
     client = warehouse(settings)
     try:
         schema.apply(client)
+        dbt.prepare_manifest(settings)
+        ensure_views(client, settings, source_names())
     finally:
         client.close()
-    dbt.prepare_manifest(settings)

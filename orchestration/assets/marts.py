@@ -3,7 +3,8 @@
 # Dagster reads the annotations of steps when they are defined: no `from __future__ import annotations` here.
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ from orchestration.warehouse import dbt as dbt_project
 from orchestration.warehouse import dbt_server
 from orchestration.warehouse.builds import note_builds
 from orchestration.warehouse.restore import restore_hours
+from orchestration.warehouse.views import ensure_views, note_views, select_staging, staging_models
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -78,7 +80,10 @@ class Translator(DagsterDbtTranslator):
         return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["alias"]])
 
     def get_asset_spec(self, manifest: Manifest, unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
-        """Replace dependencies on tables of raw and ops by the raw asset of the model's own source."""
+        """Replace dependencies on tables of raw and ops by the raw asset of the model's own source.
+
+        What reads a staging view depends on raw too: the view is not built in the runs in which raw is.
+        """
         spec = super().get_asset_spec(manifest, unique_id, project)
         props = self.get_resource_props(manifest, unique_id)
         if props["resource_type"] != "model":
@@ -89,7 +94,8 @@ class Translator(DagsterDbtTranslator):
             if parent in manifest["sources"]
         }
         deps = [dep for dep in spec.deps if dep.asset_key not in tables]
-        if tables:
+        parents = (manifest["nodes"].get(parent) for parent in props["depends_on"]["nodes"])
+        if tables or any(parent is not None and is_staging(parent) for parent in parents):
             deps.append(dg.AssetDep(raw_key(source_of(props))))
         return spec.replace_attributes(deps=deps)
 
@@ -168,11 +174,23 @@ def is_staging(props: Mapping[str, Any]) -> bool:
 
 
 def models_of(manifest: Manifest, source: str, cadence: Cadence) -> dict[str, Mapping[str, Any]]:
-    """The models of a source with a cadence, by unique id."""
+    """The models of a source with a cadence, by unique id; staging views have none."""
     return {
         unique_id: node
         for unique_id, node in manifest["nodes"].items()
-        if node["resource_type"] == "model" and source_of(node) == source and cadence_of(node) is cadence
+        if node["resource_type"] == "model"
+        and source_of(node) == source
+        and cadence_of(node) is cadence
+        and not is_staging(node)
+    }
+
+
+def views_of(manifest: Manifest, source: str) -> dict[str, Mapping[str, Any]]:
+    """The staging views of a source, by unique id."""
+    return {
+        unique_id: node
+        for unique_id, node in manifest["nodes"].items()
+        if node["resource_type"] == "model" and source_of(node) == source and is_staging(node)
     }
 
 
@@ -204,11 +222,12 @@ def build_dbt_assets(
     folder = f"fqn:*.*.{source.name}.*"
     coarser = " ".join(f"tag:{other.name}" for other in CADENCES[CADENCES.index(cadence) + 1 :])
     select = folder if cadence is HOURLY else f"{folder},tag:{cadence.name}"
+    views = [translator.get_asset_key(node) for node in views_of(manifest, source.name).values()]
 
     @dbt_assets(
         manifest=manifest,
         select=select,
-        exclude=coarser or None,
+        exclude=f"{coarser} {select_staging(source.name)}".strip(),
         name=f"{source.name}_dbt_{cadence.name}",
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -221,6 +240,8 @@ def build_dbt_assets(
         place = place_of(context, key, name=context.op.name)
         with platform.warehouse(place.log_comment) as client:
             refuse_open_gates(client)
+            since = ensure_views(client, platform.settings, [source.name], place.labels)[source.name]
+            _tell_views(context, views, since)
             _restore(context, client, platform, source, place)
             invocation = start_dbt(context, platform, place, manifest, translator)
             try:
@@ -232,6 +253,46 @@ def build_dbt_assets(
         shutil.rmtree(invocation.target_path, ignore_errors=True)
 
     return models
+
+
+def build_view_assets(source: Source, *, manifest: Manifest, translator: Translator) -> dg.AssetsDefinition:
+    """Build the staging views of a source as assets: no partition, as they hold nothing and change with the project.
+
+    Every run makes sure of them; these assets are for whoever wants to build them by hand, and to show them.
+    """
+
+    @dbt_assets(
+        manifest=manifest,
+        select=select_staging(source.name),
+        name=f"{source.name}_dbt_{STAGING}",
+        dagster_dbt_translator=translator,
+        retry_policy=RETRY,
+        pool=warehouse_pool(source.name),
+    )
+    def views(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
+        place = Place(context.run.run_id, context.op.name, "")
+        with platform.warehouse(place.log_comment) as client:
+            invocation = start_dbt(context, platform, place, manifest, translator)
+            try:
+                yield from _described(context, client, invocation, source, place)
+            except Exception as error:
+                raise _failure(error, invocation.target_path) from error
+            if context.selected_asset_keys == context.assets_def.keys:
+                names = staging_models(manifest, source.name)
+                note_views(client, dbt_project.project_fingerprint(), {source.name: names})
+        shutil.rmtree(invocation.target_path, ignore_errors=True)
+
+    return views
+
+
+def _tell_views(context: dg.AssetExecutionContext, views: Sequence[dg.AssetKey], since: datetime) -> None:
+    """Tell Dagster of staging views that were built outside of it, by `millrace up` or just now."""
+    if not views:
+        return
+    event = context.instance.get_latest_materialization_event(views[-1])
+    if event is None or event.timestamp < since.timestamp():
+        for key in views:
+            context.log_event(dg.AssetMaterialization(key, metadata={"built_at": since.isoformat()}))
 
 
 def _restore(
@@ -341,7 +402,8 @@ def start_dbt(
     target = (
         platform.settings.state_dir / "dbt" / f"{context.run.run_id}-{context.op.name}-{context.retry_number}"
     )
-    env = dbt_project.environment(platform.settings, dbt_vars(place.window)) | {
+    window = dbt_vars(place.window) if place.partition else None
+    env = dbt_project.environment(platform.settings, window) | {
         "DAGSTER_DBT_CLI": "true",
         "PYTHONUNBUFFERED": "1",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

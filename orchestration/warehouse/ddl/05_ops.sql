@@ -86,3 +86,14 @@ create table if not exists ops.builds (
 engine = MergeTree
 order by (source, cadence, received_hour)
 comment 'First build of the marts, one row per received hour with a load and cadence';
+
+-- Views over raw follow the project and not the hour: of which project those are that stand there.
+create table if not exists ops.staging_builds (
+    source LowCardinality(String) comment 'Source system',
+    fingerprint String comment 'sha256 of the dbt project that they were built from',
+    views Array(String) comment 'Their names in the database staging',
+    built_at DateTime64(3, 'UTC') comment 'When all of them stood; a view that was changed later is built again'
+)
+engine = ReplacingMergeTree(built_at)
+order by source
+comment 'Builds of the staging views, the last one of each source';
