@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from itertools import islice
 from typing import Any
 
 from lake import paths
@@ -344,6 +345,16 @@ def manifests_for_hour(store: ObjectStore, source: str, hour: datetime) -> list[
         for found in _read_many(store, source, sorted(loads))
         if found.unloaded is None and found.hour(hour) is not None
     ]
+
+
+def first_received_day(store: ObjectStore, source: str) -> date | None:
+    """Return the first UTC day of which the lake holds files of a source, or None without any; one listing per kind."""
+    days = [
+        date.fromisoformat(folder.rstrip("/").rpartition("received_date=")[2])
+        for kind in paths.KINDS
+        for folder in islice(store.list_folders(paths.source_prefix(kind, source)), 1)
+    ]
+    return min(days, default=None)
 
 
 def hours_between(store: ObjectStore, source: str, start: datetime, end: datetime) -> list[datetime]:

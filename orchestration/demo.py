@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from ingestion import simulator
@@ -38,9 +38,10 @@ HEADLINE_ROWS = 30
 
 
 def run_demo(settings: Settings, scale: float = 1.0) -> None:
-    """Start the stack, simulate three days, land, load, materialise, check, and print the KPIs and URLs.
+    """Start the stack, simulate the last three days, land, load, materialise, check, and print the KPIs and URLs.
 
-    Running it again finds the same events in the lake and comes to the same result.
+    Running it again finds the same events in the lake and comes to the same result: the days are those before the
+    first time.
 
     Args:
         settings: where the stack is to run.
@@ -55,12 +56,13 @@ def run_demo(settings: Settings, scale: float = 1.0) -> None:
     store = object_store(settings)
     totals: dict[str, Counts] = {}
     hours: list[datetime] = []
+    first_day = datetime.now(UTC).date() - timedelta(days=DAYS)
     for name in simulated_sources():
         events = settings.state_dir / "demo" / f"{name}-scale-{scale:g}"
         with _step(
-            f"simulate {DAYS} days of {name}: late, duplicate, out-of-order and broken events among them"
+            f"simulate the last {DAYS} days of {name}: late, duplicate, out-of-order and broken events among them"
         ):
-            _simulate(name, events, scale)
+            _simulate(name, events, first_day, scale)
         with _step(f"drop them into {store.url(paths.source_prefix('landing', name))}"):
             keys = _land(store, name, events)
         with _step(f"load {len(keys)} files into the lake"), progress_bar("load") as (bar, task):
@@ -84,7 +86,7 @@ def run_demo(settings: Settings, scale: float = 1.0) -> None:
     with _step("prepare tables and dbt models"):
         prepare(settings)
     with _step("materialise raw, staging, facts and KPIs through Dagster; run the gates and the proof"):
-        report = materialize_window(settings, *_whole_days(hours), progress=show_progress)
+        report = materialize_window(settings, *_until_now(hours), progress=show_progress)
     if not report.success:
         fail("; ".join(report.failures) or "the run failed: see the Dagster UI", 1)
     with _step("start the Dagster UI and daemon"):
@@ -118,13 +120,14 @@ def _step(title: str) -> Iterator[None]:
     say(f"  {time.monotonic() - started:.1f} s")
 
 
-def _simulate(source: str, out: Path, scale: float) -> None:
+def _simulate(source: str, out: Path, first_day: date, scale: float) -> None:
     """Write the events once; a folder without its truth was interrupted and is written again."""
     if (out / "truth.json").exists():
         say("  already there")
         return
     shutil.rmtree(out, ignore_errors=True)
-    simulator.simulate(source, DAYS, SEED, out, scale=scale, delivery=simulator.Delivery(batch_minutes=180))
+    delivery = simulator.Delivery(batch_minutes=180)
+    simulator.simulate(source, DAYS, SEED, out, start=first_day, scale=scale, delivery=delivery)
 
 
 def _land(store: ObjectStore, source: str, events: Path) -> list[str]:
@@ -141,11 +144,11 @@ def _land(store: ObjectStore, source: str, events: Path) -> list[str]:
     return keys
 
 
-def _whole_days(hours: list[datetime]) -> tuple[datetime, datetime]:
-    from orchestration.partitions import DAILY, HOUR, Window  # noqa: PLC0415
+def _until_now(hours: list[datetime]) -> tuple[datetime, datetime]:
+    """From the day of the first event to the last whole hour: no partition stays empty in the UI."""
+    from orchestration.partitions import DAILY, HOURLY  # noqa: PLC0415
 
-    window = Window(min(hours), max(hours) + HOUR).widened(DAILY)
-    return window.start, window.end
+    return DAILY.floor(min(hours)), HOURLY.floor(datetime.now(UTC))
 
 
 def _answer_headlines(settings: Settings) -> None:

@@ -48,7 +48,7 @@ def build_source_graph(
     Every source has the job of the hour, which brings its events into the warehouse, and that of the day, which
     proves that none was lost; those of the week and the month come with the first model of theirs.
     """
-    partitions = {cadence: cadence.partitions(settings.first_day) for cadence in CADENCES}
+    partitions = {cadence: cadence.partitions(settings.partitions_from) for cadence in CADENCES}
     raw = raw_key(source.name)
     models = {cadence: found for cadence in CADENCES if (found := models_of(manifest, source.name, cadence))}
     keys = {
@@ -106,7 +106,7 @@ def build_source_graph(
     sensors, schedules = sensor_status(settings.environment), schedule_status(settings.environment)
     return dg.Definitions(
         assets=[
-            build_landing_asset(source, settings.first_day),
+            build_landing_asset(source, settings.partitions_from),
             build_raw_asset(source, partitions[HOURLY]),
             *views,
             *map(dbt_models, models),
@@ -122,7 +122,7 @@ def build_source_graph(
         ],
         sensors=[
             build_landing_sensor(source.name, landing_job, sensors),
-            build_touched_hours_sensor(source.name, jobs[HOURLY], settings.first_day, sensors),
+            build_touched_hours_sensor(source.name, jobs[HOURLY], settings.partitions_from, sensors),
             *(
                 build_restated_sensor(source.name, cadence, jobs, proof_key(source.name, cadence), sensors)
                 for cadence in proofs

@@ -128,6 +128,11 @@ class Window:
                 f"the window ends ({self.end.isoformat()}) before it starts ({self.start.isoformat()})"
             )
 
+    def from_day(self, first: date) -> Window:
+        """Cut off what lies before a UTC day; a window that ends before it stays as it is."""
+        midnight = datetime(first.year, first.month, first.day, tzinfo=UTC)
+        return Window(max(self.start, midnight), self.end) if self.end > midnight else self
+
     @property
     def hours(self) -> list[datetime]:
         """The start of every hour in the window."""
@@ -225,7 +230,8 @@ def check_available(window: Window, now: datetime, first_day: date) -> None:
     if window.start < first or window.end > last:
         raise WindowError(
             f"the window {window.start.isoformat()} to {window.end.isoformat()} is outside the partitions "
-            f"there are: {first.isoformat()} to {last.isoformat()}; MILLRACE_FIRST_DAY moves the first one"
+            f"there are: {first.isoformat()} to {last.isoformat()}; they begin with the first day that the lake "
+            "holds, or on MILLRACE_FIRST_DAY"
         )
 
 

@@ -147,7 +147,10 @@ def materialize_window(
         SelectionError: when the selection is wrong or selects no partitioned asset.
     """
     window = Window(window_from.astimezone(UTC), window_to.astimezone(UTC))
-    check_available(window, datetime.now(UTC), settings.first_day)
+    first = settings.partitions_from
+    if settings.first_day is None:
+        window = window.from_day(first)
+    check_available(window, datetime.now(UTC), first)
     return materialize_windows(settings, [window], select, progress)
 
 

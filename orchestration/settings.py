@@ -18,6 +18,9 @@ from orchestration.origin import LOOPBACK
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 STACK_FILE = "stack.json"
 
+FIRST_DAY = date(2025, 1, 1)
+FIRST_DAY_FILE = "first_day"
+
 
 class SettingsError(MillraceError):
     """A setting is missing or wrong; the message says which and what to do."""
@@ -80,8 +83,9 @@ class Settings(BaseSettings):
     The UI answers under its host name, and under those of this machine."""
     instance_folder: Path | None = Field(default=None, validation_alias="DAGSTER_HOME")
     """Dagster's instance folder in production, by the variable that Dagster's own processes read."""
-    first_day: date = date(2025, 1, 1)
-    """UTC day of received time on which partitions begin; an earlier one only adds partitions."""
+    first_day: date | None = None
+    """UTC day of received time on which partitions begin; an earlier one only adds partitions. Without it they begin on
+    a laptop with the first day that the lake holds, else on 2025-01-01."""
 
     pseudonym_key: SecretStr | None = None
     """Key of the HMAC that replaces personal identifiers and of the quarantine's encryption."""
@@ -133,6 +137,18 @@ class Settings(BaseSettings):
         return (
             f"{'https' if self.clickhouse_secure else 'http'}://{self.clickhouse_host}:{self.clickhouse_port}"
         )
+
+    @property
+    def partitions_from(self) -> date:
+        """UTC day of received time on which partitions begin."""
+        return self.first_day or self.noted_first_day() or FIRST_DAY
+
+    def noted_first_day(self) -> date | None:
+        """The first day that the lake of this laptop is known to hold."""
+        path = self.state_dir / FIRST_DAY_FILE
+        if self.environment != "laptop" or not path.exists():
+            return None
+        return date.fromisoformat(path.read_text().strip())
 
     @property
     def dagster_home(self) -> Path:

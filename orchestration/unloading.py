@@ -104,7 +104,7 @@ def unload(
     with platform.warehouse(f"what was built from load {load_id}") as client:
         # What an earlier attempt has done is not to be seen in the warehouse: then all hours are built.
         hours = _taken_hours(client, manifest) if is_new else [hour.received_hour for hour in manifest.hours]
-        hours = _with_partition(hours, settings.first_day)
+        hours = _with_partition(hours, settings.partitions_from)
         rejected = open_periods(client, source) if hours else {}
     windows = contiguous(
         [*hours, *(hour for window in rejected.get(HOURLY, []) for hour in window.hours)], GAP

@@ -80,13 +80,13 @@ def build_landing_asset(source: Source, first_day: date) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: LandingConfig, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # beside checks Dagster takes the bare class only
         with permanent_errors_fail_at_once():
-            return _load(context, source, platform, config.keys)
+            return _load(context, source, platform, config.keys, first_day)
 
     return landing
 
 
 def _load(
-    context: dg.AssetExecutionContext, source: Source, platform: Platform, keys: list[str]
+    context: dg.AssetExecutionContext, source: Source, platform: Platform, keys: list[str], first_day: date
 ) -> dg.MaterializeResult[None]:
     from ingestion.loader import LoadError, load  # noqa: PLC0415  DuckDB is for steps that load
 
@@ -115,7 +115,10 @@ def _load(
     metadata = load_metadata(loaded) | {"duration_seconds": round(time.monotonic() - started, 3)}
     return dg.MaterializeResult(
         metadata=metadata,
-        check_results=[_loaded_check(len(loaded), failed), _partition_check(loaded, settings.first_day)],
+        check_results=[
+            _loaded_check(len(loaded), failed),
+            _partition_check(loaded, first_day, is_set=settings.first_day is not None),
+        ],
     )
 
 
@@ -219,7 +222,7 @@ def _loaded_check(loaded: int, failed: list[Failed]) -> dg.AssetCheckResult:
     )
 
 
-def _partition_check(loaded: "list[LoadResult]", first_day: date) -> dg.AssetCheckResult:
+def _partition_check(loaded: "list[LoadResult]", first_day: date, *, is_set: bool) -> dg.AssetCheckResult:
     early = sorted(
         {
             hour.received_hour
@@ -236,6 +239,10 @@ def _partition_check(loaded: "list[LoadResult]", first_day: date) -> dg.AssetChe
             if not early
             else f"{len(early)} received hours lie before the first partition {first_day}, "
             f"first {early[0].isoformat()}: "
-            "load again with a later --received-at, or set MILLRACE_FIRST_DAY"
+            + (
+                "load again with a later --received-at, or set an earlier MILLRACE_FIRST_DAY"
+                if is_set
+                else "`millrace run` lets the partitions begin with them"
+            )
         ),
     )

@@ -22,7 +22,7 @@ from orchestration.embedded import processes
 from orchestration.embedded.credentials import plain, with_credentials, write_private
 from orchestration.embedded.errors import StackError
 from orchestration.embedded.processes import Process
-from orchestration.settings import PROJECT_ROOT, STACK_FILE, Settings
+from orchestration.settings import FIRST_DAY_FILE, PROJECT_ROOT, STACK_FILE, Settings
 
 COMPONENTS = ("clickhouse", "s3", "code-server", "dagster-webserver", "dagster-daemon")
 STORAGE, DAGSTER = COMPONENTS[:2], COMPONENTS[2:]
@@ -195,7 +195,11 @@ def reload(settings: Settings, *, progress: Progress = lambda name, state: None)
     """
     pid_file = _pid_file(settings, "code-server")
     webserver = processes.load(_pid_file(settings, "dagster-webserver"))
-    if webserver is None or processes.load(pid_file) is None or _last_change() <= pid_file.stat().st_mtime:
+    if (
+        webserver is None
+        or processes.load(pid_file) is None
+        or _last_change(settings) <= pid_file.stat().st_mtime
+    ):
         return
     progress("code-server", "reloading")
     # The file's time is that of the last load. Set before it: what changes meanwhile is newer.
@@ -216,11 +220,14 @@ def reload(settings: Settings, *, progress: Progress = lambda name, state: None)
     progress("code-server", "ready")
 
 
-def _last_change() -> float:
+def _last_change(settings: Settings) -> float:
     """Return when a file changed last that definitions are made of, in seconds of the system's clock."""
     roots = [PROJECT_ROOT / name for name in MADE_OF]
+    first_day = settings.state_dir / FIRST_DAY_FILE
     paths = [path for root in roots for path in ([root] if root.is_file() else root.rglob("*"))]
-    return max(path.stat().st_mtime for path in paths if path.suffix in CODE_SUFFIXES)
+    made_of = [path for path in paths if path.suffix in CODE_SUFFIXES]
+    made_of += [first_day] if first_day.exists() else []
+    return max(path.stat().st_mtime for path in made_of)
 
 
 @contextmanager
