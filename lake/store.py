@@ -116,8 +116,10 @@ class ObjectStore:
         return self._client
 
     def for_bucket(self, bucket: str) -> ObjectStore:
-        """Return the same store seen through another bucket."""
-        return ObjectStore(self.endpoint_url, self.access_key, self.secret_key, bucket, self.region)
+        """Return the same store seen through another bucket, by the same client: making one takes a tenth of a second."""
+        other = ObjectStore(self.endpoint_url, self.access_key, self.secret_key, bucket, self.region)
+        other._client = self.client
+        return other
 
     def url(self, key: str) -> str:
         """Return the `s3://bucket/key` form of a key."""

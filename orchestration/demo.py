@@ -6,13 +6,14 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from ingestion import simulator
 from ingestion.contract import load_sources, source_names
-from ingestion.loader import load
+from ingestion.loader import LoadResult, load
 from lake import paths
 from lake.manifest import Counts
 from lake.store import ObjectStore
@@ -34,6 +35,7 @@ from orchestration.warehouse.dbt import MANIFEST_PATH
 
 DAYS = 3
 SEED = 7
+LOADS_AT_ONCE = 2
 HEADLINE_ROWS = 30
 
 
@@ -66,18 +68,7 @@ def run_demo(settings: Settings, scale: float = 1.0) -> None:
         with _step(f"drop them into {store.url(paths.source_prefix('landing', name))}"):
             keys = _land(store, name, events)
         with _step(f"load {len(keys)} files into the lake"), progress_bar("load") as (bar, task):
-            results = []
-            source = load_sources()[name]
-            for key in bar.track(keys, task_id=task):
-                results.append(
-                    load(
-                        store,
-                        source,
-                        store.url(key),
-                        key=settings.secret_key,
-                        memory_limit_mb=settings.max_load_memory_mb,
-                    )
-                )
+            results = list(bar.track(_loaded(settings, store, name, keys), len(keys), task_id=task))
             new = sum(not result.already_loaded for result in results)
             say(f"  {new} loaded now, {len(results) - new} were loaded before")
         report_loads(settings, name, results)
@@ -142,6 +133,18 @@ def _land(store: ObjectStore, source: str, events: Path) -> list[str]:
             metadata = {"received-at": entry["received_at"], "mtime": f"{received.timestamp():.3f}"}
             store.put_file(key, events / entry["file"], metadata=metadata)
     return keys
+
+
+def _loaded(settings: Settings, store: ObjectStore, name: str, keys: list[str]) -> Iterator[LoadResult]:
+    """Load objects, some at a time, and yield what became of each in their order."""
+    source = load_sources()[name]
+    memory = settings.max_load_memory_mb // LOADS_AT_ONCE
+
+    def loaded(key: str) -> LoadResult:
+        return load(store, source, store.url(key), key=settings.secret_key, memory_limit_mb=memory)
+
+    with ThreadPoolExecutor(LOADS_AT_ONCE) as pool:
+        yield from pool.map(loaded, keys)
 
 
 def _until_now(hours: list[datetime]) -> tuple[datetime, datetime]:
