@@ -435,11 +435,14 @@ def run(
     json_output: Json = False,
 ) -> None:
     """Materialise assets for what was received in a window, with their checks; default: all in the lake."""
-    from orchestration.run import materialize_window
-
     settings = _settings()
     store = _store(settings)
     period = window(start, end) or received_window(store)
+    from orchestration.warehouse import dbt_server
+
+    dbt_server.warm_up()  # imports dbt while this process imports Dagster
+    from orchestration.run import materialize_window
+
     _prepare_warehouse(settings)
     say(f"received {period[0]:%Y-%m-%d %H:%M} to {period[1]:%Y-%m-%d %H:%M} UTC")
     report = materialize_window(settings, *period, select=select, progress=show_progress)

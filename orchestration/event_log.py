@@ -11,7 +11,6 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,8 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
     def __init__(self, home: str, inst_data: ConfigurableClassData | None = None) -> None:
         """Keep the databases where Dagster keeps them by default, under the instance's folder."""
         self._batch = threading.local()
+        self._engines: dict[tuple[str, int], Engine] = {}
+        """By database and process: SQLite forbids to carry a connection over a fork."""
         self._home = home
         super().__init__(str(Path(home) / "history" / "runs"), inst_data)
 
@@ -60,6 +61,13 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             finally:
                 self._batch.connections = None
 
+    def dispose(self) -> None:
+        """Close the connections: none may be carried over a fork."""
+        super().dispose()
+        for engine in self._engines.values():
+            engine.dispose()
+        self._engines.clear()
+
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         shared: dict[str, Connection] | None = getattr(self._batch, "connections", None)
@@ -75,16 +83,20 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         yield shared[shard]
 
     def _engine(self, shard: str) -> Engine:
-        engine = _engine_of(self.conn_string_for_shard(shard), os.getpid())
+        name = (shard, os.getpid())
+        if name not in self._engines:
+            while len(self._engines) >= ENGINES:
+                self._engines.pop(next(iter(self._engines))).dispose()
+            self._engines[name] = _lasting_engine(self.conn_string_for_shard(shard))
+        engine = self._engines[name]
         if shard not in self._initialized_dbs:
             self._initdb(engine)
             self._initialized_dbs.add(shard)
         return engine
 
 
-@lru_cache(maxsize=ENGINES)
-def _engine_of(url: str, process: int) -> Engine:
-    """An engine whose connections stay open; a fork has its own, as SQLite forbids to carry one over.
+def _lasting_engine(url: str) -> Engine:
+    """An engine whose connections stay open.
 
     Dagster opens a connection for every event and compiles every statement anew. A commit does not wait for the disk:
     a crash of the machine may take the last events, never the order or the consistency of those before.

@@ -11,6 +11,7 @@ import socket
 import time
 import uuid
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ from orchestration.partitions import (
 from orchestration.resources import Platform
 from orchestration.schedules import retention_config
 from orchestration.settings import Settings
+from orchestration.side_by_side import side_by_side
 from orchestration.warehouse.raw import loaded_hours
 
 if TYPE_CHECKING:
@@ -177,8 +179,6 @@ def materialize_windows(
     definitions = build_definitions(platform)
     selected = _selected(definitions, select)
     tell = progress or (lambda _: None)
-    reports: list[JobReport] = []
-    notes: list[str] = []
     with _instance(settings) as instance:
         for buried in bury_dead_runs(instance):
             tell(
@@ -186,8 +186,11 @@ def materialize_windows(
                     buried, "buried", buried, "its process had died; its place in the pool is free again"
                 )
             )
-        for source in _sources(definitions):
-            done: list[JobReport] = []
+
+    def rebuild(source: str, tell: ProgressCallback) -> RunReport:
+        done: list[JobReport] = []
+        notes: list[str] = []
+        with _instance(settings) as instance:
             for cadence in CADENCES:
                 job = _job(definitions, source, cadence, selected)
                 if job is None or not all(report.success for report in done):
@@ -199,8 +202,16 @@ def materialize_windows(
                         tell(Progress(job.name, "waiting", source, notes[-1]))
                     else:
                         done.append(_execute(settings, job, instance, periods.keys(cadence), tell))
-            reports += done
-    return RunReport(tuple(reports), tuple(notes))
+        return RunReport(tuple(done), tuple(notes))
+
+    # No source reads another's tables. The longest first: nothing is left to wait for at the end.
+    assets = Counter(key.path[0] for key in selected)
+    names = sorted(_sources(definitions, selected), key=lambda name: (-assets[name], name))
+    reports = dict(zip(names, side_by_side(names, rebuild, tell), strict=True))
+    return RunReport(
+        tuple(job for name in sorted(names) for job in reports[name].jobs),
+        tuple(note for name in sorted(names) for note in reports[name].notes),
+    )
 
 
 def whole_periods(
@@ -316,9 +327,10 @@ def bury_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     return buried
 
 
-def _sources(definitions: dg.Definitions) -> list[str]:
+def _sources(definitions: dg.Definitions, selected: Set[dg.AssetKey]) -> list[str]:
+    """The sources of which a job has a selected asset."""
     names = {key.path[1] for key in definitions.resolve_all_asset_keys() if key.path[0] == "raw"}
-    return sorted(names)
+    return [name for name in names if any(_job(definitions, name, cadence, selected) for cadence in CADENCES)]
 
 
 def _selected(definitions: dg.Definitions, select: str | None) -> Set[dg.AssetKey]:

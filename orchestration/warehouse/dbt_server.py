@@ -35,12 +35,17 @@ REQUEST_BYTES = 1 << 20
 KILLED = -signal.SIGKILL
 
 _lock = threading.Lock()
-_servers: dict[int, _Started] = {}
-"""The server of this process, by its id: a fork of this process starts its own."""
+_started: list[_Started] = []
+"""The server of this process: its own, or that of the process it is a fork of."""
 
 
 class DbtServerError(MillraceError):
     """The process that is to be forked does not start; the message says why."""
+
+
+def warm_up() -> None:
+    """Let the process that is to be forked begin to import dbt; forks of this process use it too."""
+    _server()
 
 
 class DbtProcess:
@@ -107,6 +112,7 @@ class _Started:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="millrace-dbt-"))
+        self.owner = os.getpid()
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
             listener.bind(str(self.folder / "socket"))
             listener.listen()
@@ -133,18 +139,28 @@ class _Started:
             ) from error
         return connection
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it can be asked; of a fork's the socket tells, as only its owner may wait for it."""
+        if self.owner == os.getpid():
+            return self.process.poll() is None
+        try:
+            self.connect().close()
+        except DbtServerError:
+            return False
+        return True
+
     def end(self) -> None:
-        if self.process.returncode is None and _servers.get(os.getpid()) is self:
+        if self.process.returncode is None and self.owner == os.getpid():
             os.close(self.alive)
             self.process.wait()
 
 
 def _server() -> _Started:
     with _lock:
-        started = _servers.get(os.getpid())
-        if started is None or started.process.poll() is not None:
-            started = _servers[os.getpid()] = _Started()
-        return started
+        if not _started or not _started[-1].is_running:
+            _started[:] = [_Started()]
+        return _started[-1]
 
 
 class _Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
