@@ -439,8 +439,9 @@ def run(
     store = _store(settings)
     period = window(start, end) or received_window(store)
     from orchestration.warehouse import dbt_server
+    from orchestration.warehouse.dbt import PARSED_PATH
 
-    dbt_server.warm_up()  # imports dbt while this process imports Dagster
+    dbt_server.warm_up(PARSED_PATH)  # imports dbt while this process imports Dagster
     from orchestration.run import materialize_window
 
     _prepare_warehouse(settings)

@@ -32,7 +32,7 @@ from orchestration.embedded.credentials import with_credentials
 from orchestration.prepare import prepare
 from orchestration.settings import Settings
 from orchestration.warehouse import dbt_server
-from orchestration.warehouse.dbt import MANIFEST_PATH
+from orchestration.warehouse.dbt import MANIFEST_PATH, PARSED_PATH
 
 DAYS = 3
 SEED = 7
@@ -76,7 +76,7 @@ def run_demo(settings: Settings, scale: float = 1.0) -> None:
         totals[name] = sum((result.manifest.counts for result in results), Counts())
         hours += [hour.received_hour for result in results for hour in result.manifest.hours]
     with _step("prepare tables and dbt models"):
-        dbt_server.warm_up()
+        dbt_server.warm_up(PARSED_PATH)
         prepare(settings)
     with _step("materialise raw, staging, facts and KPIs through Dagster; run the gates and the proof"):
         report = materialize_window(settings, *_until_now(hours), progress=show_progress)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,14 @@ if TYPE_CHECKING:
     from lake.manifest import Manifest
 
 PROCESS_TAG = "millrace/process"
+IMPORTED_LATE = (
+    "expectations.gx_engine",
+    "expectations.proof",
+    "expectations.records",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+)
+"""What steps import when they need it, as commands and the code server do without."""
 RUN_LOG = "run.log"
 """Where a run from the command line leaves what dbt prints."""
 
@@ -207,11 +216,19 @@ def materialize_windows(
     # No source reads another's tables. The longest first: nothing is left to wait for at the end.
     assets = Counter(key.path[0] for key in selected)
     names = sorted(_sources(definitions, selected), key=lambda name: (-assets[name], name))
+    if len(names) > 1:
+        _import_ahead()
     reports = dict(zip(names, side_by_side(names, rebuild, tell), strict=True))
     return RunReport(
         tuple(job for name in sorted(names) for job in reports[name].jobs),
         tuple(note for name in sorted(names) for note in reports[name].notes),
     )
+
+
+def _import_ahead() -> None:
+    """Import what every source needs, before it is imported in each of the forks; dbt is being imported meanwhile."""
+    for name in IMPORTED_LATE:
+        import_module(name)
 
 
 def whole_periods(

@@ -9,9 +9,10 @@ import ctypes
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.context import ForkProcess
 from typing import Any, TypeVar
 
 from lake.errors import MillraceError
@@ -52,49 +53,58 @@ def side_by_side(
     at_once = min(len(names), len(os.sched_getaffinity(0)), MOST)
     if at_once < 2:
         return [work(name, tell) for name in names]
-    context = multiprocessing.get_context("fork")
-    waiting, done = list(names), dict[str, Result]()
-    workers: dict[Connection, BaseProcess] = {}
-    at_work: dict[Connection, str] = {}
-    try:
-        for _ in range(at_once):
-            here, there = context.Pipe()
-            worker = context.Process(target=_serve, args=(there, [here, *workers], work, os.getpid()))
-            worker.start()
-            there.close()
-            workers[here] = worker
-            at_work[here] = waiting.pop(0)
-            here.send(at_work[here])
+    done: dict[str, Result] = {}
+    with _forks(at_once, work) as workers:
+        waiting = list(names)
+        at_work = {connection: waiting.pop(0) for connection in workers}
+        for connection, name in at_work.items():
+            connection.send(name)
         while at_work:
-            for ready in wait(list(at_work)):
-                assert isinstance(ready, Connection)
+            for connection in (found for found in wait(list(at_work)) if isinstance(found, Connection)):
                 try:
-                    kind, value = ready.recv()
+                    kind, value = connection.recv()
                 except EOFError:
                     raise WorkerEndedError(
-                        f"the process that worked on {at_work[ready]} was killed"
+                        f"the process that worked on {at_work[connection]} was killed"
                     ) from None
                 if kind == "told":
                     tell(value)
                     continue
-                name = at_work.pop(ready)
                 if kind == "raised":
                     raise value
-                done[name] = value
+                done[at_work.pop(connection)] = value
                 if waiting:
-                    at_work[ready] = waiting.pop(0)
-                    ready.send(at_work[ready])
-    finally:
-        for connection, worker in workers.items():
-            if connection in at_work and worker.pid is not None and worker.is_alive():
-                os.kill(worker.pid, signal.SIGINT)
-            connection.close()
-        for worker in workers.values():
-            worker.join(SECONDS_TO_END)
-            if worker.is_alive():
-                worker.kill()
-                worker.join()
+                    at_work[connection] = waiting.pop(0)
+                    connection.send(at_work[connection])
     return [done[name] for name in names]
+
+
+@contextmanager
+def _forks(number: int, work: Work[Any, Any]) -> Iterator[list[Connection]]:
+    """Fork so many processes that do work for the length of the block; those that still do are interrupted then."""
+    context = multiprocessing.get_context("fork")
+    forks: dict[Connection, ForkProcess] = {}
+    try:
+        for _ in range(number):
+            here, there = context.Pipe()
+            fork = context.Process(target=_serve, args=(there, [here, *forks], work, os.getpid()))
+            fork.start()
+            there.close()
+            forks[here] = fork
+        yield list(forks)
+    except BaseException:
+        for fork in forks.values():
+            if fork.pid is not None and fork.is_alive():
+                os.kill(fork.pid, signal.SIGINT)
+        raise
+    finally:
+        for connection in forks:
+            connection.close()
+        for fork in forks.values():
+            fork.join(SECONDS_TO_END)
+            if fork.is_alive():
+                fork.kill()
+                fork.join()
 
 
 def _serve(connection: Connection, others: Sequence[Connection], work: Work[Any, Any], parent: int) -> None:

@@ -24,9 +24,13 @@ from orchestration.warehouse import dbt_server
 
 PROJECT_DIR = PROJECT_ROOT / "dbt_project"
 MANIFEST_PATH = PROJECT_DIR / "target" / "manifest.json"
+PARSED_PATH = MANIFEST_PATH.with_name("partial_parse.msgpack")
+"""The project as dbt takes it without parsing."""
 FINGERPRINT_FILE = "fingerprint.txt"
-PARTIAL_PARSE_FILE = "partial_parse.msgpack"
+PARTIAL_PARSE_FILE = PARSED_PATH.name
 INPUTS = ("*.sql", "*.yml", "*.md", "*.csv")
+WRITING_MANIFEST = ("parse", "compile")
+"""What is asked of dbt for the manifest that it writes."""
 FAILED = ("error", "fail", "runtime error")
 WINDOW_VARIABLES = {"window_from": "MILLRACE_WINDOW_FROM", "window_to": "MILLRACE_WINDOW_TO"}
 
@@ -63,6 +67,8 @@ def environment(settings: Settings, window: Mapping[str, str] | None = None) -> 
         # Not the tables of every source.
         "DBT_CACHE_SELECTED_ONLY": "true",
         "DBT_PROFILES_DIR": str(PROJECT_DIR),
+        # The manifest again, a quarter of a second; what nodes did is written by dbt_server.py.
+        "DBT_WRITE_JSON": "false",
         # They judge the SQL, not the data: `make test` runs them, no run in production does.
         "DBT_EXCLUDE_RESOURCE_TYPES": "unit_test",
     }
@@ -164,6 +170,8 @@ def _dbt(
 ) -> subprocess.CompletedProcess[str]:
     folders = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
     places = {"DBT_TARGET_PATH": str(target), "DBT_LOG_PATH": str(target), "DBT_USE_COLORS": "false"}
+    if args[0] in WRITING_MANIFEST:
+        places["DBT_WRITE_JSON"] = "true"
     process = dbt_server.start([*args, *folders], {**env, **places}, PROJECT_DIR, parsed)
     with process.stdout:
         printed = process.stdout.read().decode(errors="replace")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5
 REQUEST_BYTES = 1 << 20
+HEAD_BYTES = 16
 KILLED = -signal.SIGKILL
 
 _lock = threading.Lock()
@@ -43,9 +44,14 @@ class DbtServerError(MillraceError):
     """The process that is to be forked does not start; the message says why."""
 
 
-def warm_up() -> None:
-    """Let the process that is to be forked begin to import dbt; forks of this process use it too."""
-    _server()
+def warm_up(parsed: Path | None = None) -> None:
+    """Let the process that is to be forked begin to import dbt and to read the project; it takes seconds.
+
+    Forks of this process use it too.
+    """
+    with _server().connect() as connection:
+        if parsed is not None and parsed.exists():
+            _send(connection, {"read": str(parsed)}, [])
 
 
 class DbtProcess:
@@ -100,11 +106,20 @@ def start(args: Sequence[str], env: Mapping[str, str], cwd: Path, parsed: Path |
     connection = _server().connect()
     reading, writing = os.pipe()
     try:
-        socket.send_fds(connection, [f"{len(data := json.dumps(request).encode()):<16}".encode()], [writing])
-        connection.sendall(data)
+        _send(connection, request, [writing])
     finally:
         os.close(writing)
     return DbtProcess(["dbt", *args], connection, os.fdopen(reading, "rb"))
+
+
+def _send(connection: socket.socket, request: Mapping[str, Any], fds: Sequence[int]) -> None:
+    data = json.dumps(request).encode()
+    head = f"{len(data):<{HEAD_BYTES}}".encode()
+    if fds:
+        socket.send_fds(connection, [head], fds)
+    else:
+        connection.sendall(head)
+    connection.sendall(data)
 
 
 class _Started:
@@ -178,13 +193,16 @@ class _Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
         self._parsed: tuple[tuple[str, int], Manifest] | None = None
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        head, fds, _, _ = socket.recv_fds(request, 16, 1)
+        head, fds, _, _ = socket.recv_fds(request, HEAD_BYTES, 1)
+        data = b""
+        while head and len(data) < int(head) and (more := request.recv(REQUEST_BYTES)):
+            data += more
         if not fds:
+            # Nothing to do, but to have read the project when the first request comes.
+            if data:
+                self.manifest(json.loads(data)["read"])
             self.shutdown_request(request)
             return
-        data = b""
-        while len(data) < int(head):
-            data += request.recv(REQUEST_BYTES)
         self.request, self.output = json.loads(data), fds[0]
         if self.request["parsed"]:
             self.manifest(self.request["parsed"])
@@ -262,7 +280,32 @@ def _read_parsed(path: str) -> Manifest:
     manifest = Manifest.from_msgpack(Path(path).read_bytes(), decoder=extended_mashumuro_decoder)
     manifest.build_parent_and_child_maps()  # type: ignore[no-untyped-call]
     manifest.build_flat_graph()  # type: ignore[no-untyped-call]
+    _compile_ahead(manifest)
     return manifest
+
+
+def _compile_ahead(manifest: Manifest) -> None:
+    """Compile what every invocation would compile for itself: macros, and how nodes and configurations are written.
+
+    None of it depends on what is asked: the caches go by the text of a macro, and by class.
+    """
+    from dbt.adapters.clickhouse.credentials import ClickHouseCredentials  # noqa: PLC0415
+    from dbt.contracts import project  # noqa: PLC0415
+    from dbt_common.clients.jinja import template_cache  # noqa: PLC0415
+
+    for macro in manifest.macros.values():
+        template_cache.get_node_template(macro)
+    for kind in {type(node): node for node in manifest.nodes.values()}.values():
+        kind.to_dict(omit_none=True)
+    for contract in (
+        project.Configuration,
+        project.Project,
+        project.ProfileConfig,
+        project.ProjectFlags,
+        project.PackageConfig,
+        ClickHouseCredentials,
+    ):
+        contract.json_schema()
 
 
 def main() -> None:
