@@ -11,7 +11,7 @@ from orchestration.connections import object_store, warehouse
 from orchestration.embedded.credentials import write_private
 from orchestration.settings import FIRST_DAY_FILE, PROJECT_ROOT, Settings
 from orchestration.warehouse import dbt, schema
-from orchestration.warehouse.views import ensure_views
+from orchestration.warehouse.stamps import ensure_views
 
 
 class StaleFilesError(MillraceError):

@@ -149,7 +149,8 @@
 
 {#- Takes one snapshot of the dates: those that another load touches meanwhile wait for their own run. -#}
 {%- macro take_touched_dates() -%}
-    {%- do run_query('create or replace table ' ~ working_relation('touched') ~ ' engine = MergeTree order by occurred_date as ' ~ touched_and_linked_dates()) -%}
+    {#- In memory: it holds dates, a row each. -#}
+    {%- do run_query('create or replace table ' ~ working_relation('touched') ~ ' engine = Memory as ' ~ touched_and_linked_dates()) -%}
 {%- endmacro -%}
 
 {#- The dates a model replaces (is_touched) and those it reads besides, with the correlations that tie them. -#}

@@ -30,7 +30,14 @@ from orchestration.warehouse import dbt as dbt_project
 from orchestration.warehouse import dbt_server
 from orchestration.warehouse.builds import note_builds
 from orchestration.warehouse.restore import restore_hours
-from orchestration.warehouse.views import ensure_views, note_views, select_staging, staging_models
+from orchestration.warehouse.stamps import (
+    contracts_hold,
+    ensure_views,
+    note_contracts,
+    note_views,
+    select_staging,
+    staging_models,
+)
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -243,12 +250,15 @@ def build_dbt_assets(
             since = ensure_views(client, platform.settings, [source.name], place.labels)[source.name]
             _tell_views(context, views, since)
             _restore(context, client, platform, source, place)
-            invocation = start_dbt(context, platform, place, manifest, translator)
+            known = contracts_hold(client, source.name, cadence.name)
+            invocation = start_dbt(context, platform, place, manifest, translator, contracts_hold=known)
             try:
                 yield from _described(context, client, invocation, source, place)
             except Exception as error:
                 raise _failure(error, invocation.target_path) from error
             if context.selected_asset_keys == context.assets_def.keys:
+                if not known:
+                    note_contracts(client, source.name, cadence.name)
                 note_builds(client, source.name, cadence.name, place.window.start, place.window.end)
         shutil.rmtree(invocation.target_path, ignore_errors=True)
 
@@ -278,8 +288,7 @@ def build_view_assets(source: Source, *, manifest: Manifest, translator: Transla
             except Exception as error:
                 raise _failure(error, invocation.target_path) from error
             if context.selected_asset_keys == context.assets_def.keys:
-                names = staging_models(manifest, source.name)
-                note_views(client, dbt_project.project_fingerprint(), {source.name: names})
+                note_views(client, source.name, staging_models(manifest, source.name))
         shutil.rmtree(invocation.target_path, ignore_errors=True)
 
     return views
@@ -390,6 +399,8 @@ def start_dbt(
     place: Place,
     manifest: Manifest,
     translator: Translator,
+    *,
+    contracts_hold: bool = False,
 ) -> DbtCliInvocation:
     """Start `dbt build` for what the step selects.
 
@@ -412,6 +423,7 @@ def start_dbt(
         "DBT_LOG_PATH": str(target),
         "DBT_PROJECT_DIR": str(dbt_project.PROJECT_DIR),
         "MILLRACE_LOG_COMMENT": place.log_comment,
+        "MILLRACE_CONTRACTS_HOLD": str(contracts_hold).lower(),
     }
     if params.indirect_selection:
         env["DBT_INDIRECT_SELECTION"] = params.indirect_selection

@@ -63,7 +63,8 @@
 {%- endmacro -%}
 
 {#- Refuses SQL whose columns are not the contract's, and a table that was built under another contract. Describing a
-    query does not run it, which the adapter's own comparison does. -#}
+    query does not run it, which the adapter's own comparison does; it takes as long as planning it. Whoever starts dbt may
+    say that the same project has described the same SQL on the same engine before, see orchestration/warehouse/stamps.py. -#}
 {%- macro assert_contract(sql, relation=none, own_columns=[]) -%}
     {%- if not config.get('contract').enforced -%}
         {{ exceptions.raise_compiler_error(model.name ~ ': ' ~ config.get('materialized') ~ ' needs an enforced contract') }}
@@ -72,7 +73,8 @@
     {%- for column in model.columns.values() -%}
         {%- do wanted.append(column.name ~ ' ' ~ column.data_type) -%}
     {%- endfor -%}
-    {%- set selected = described('(' ~ sql ~ ')') -%}
+    {%- set is_known = relation is not none and env_var('MILLRACE_CONTRACTS_HOLD', '') == 'true' -%}
+    {%- set selected = wanted if is_known else described('(' ~ sql ~ ')') -%}
     {%- if selected | sort != wanted | sort -%}
         {{ exceptions.raise_compiler_error(model.name ~ ' breaks its contract. Only in the SQL: ' ~ (selected | reject('in', wanted) | join(', ') or 'nothing') ~ '. Only in the contract: ' ~ (wanted | reject('in', selected) | join(', ') or 'nothing')) }}
     {%- endif -%}

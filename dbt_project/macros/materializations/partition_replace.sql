@@ -59,7 +59,9 @@
         {%- do run_query('drop table ' ~ staged ~ ' sync') -%}
     {%- endif -%}
     {%- do run_query('drop table ' ~ touched ~ ' sync') -%}
-    {%- do run_query('drop table if exists ' ~ working_relation('touched_keys') ~ ' sync') -%}
+    {%- if config.get('touched_keys') -%}
+        {%- do run_query('drop table ' ~ working_relation('touched_keys') ~ ' sync') -%}
+    {%- endif -%}
 {%- endmacro -%}
 
 {%- macro touched_rows(target_relation, touched, sql) -%}

@@ -87,13 +87,14 @@ engine = MergeTree
 order by (source, cadence, received_hour)
 comment 'First build of the marts, one row per received hour with a load and cadence';
 
--- Views over raw follow the project and not the hour: of which project those are that stand there.
-create table if not exists ops.staging_builds (
+-- What follows the project and not the hour is done once per project: of which project that is what stands there.
+create table if not exists ops.project_builds (
     source LowCardinality(String) comment 'Source system',
-    fingerprint String comment 'sha256 of the dbt project that they were built from',
-    views Array(String) comment 'Their names in the database staging',
-    built_at DateTime64(3, 'UTC') comment 'When all of them stood; a view that was changed later is built again'
+    what LowCardinality(String) comment 'staging: its views stand; hourly, daily, weekly or monthly: the contracts of those models hold',
+    fingerprint String comment 'sha256 of the dbt project; with contracts the engine and its version too',
+    views Array(String) comment 'Names of the views in the database staging',
+    built_at DateTime64(3, 'UTC') comment 'When all of it was done; a view that was changed later is built again'
 )
 engine = ReplacingMergeTree(built_at)
-order by source
-comment 'Builds of the staging views, the last one of each source';
+order by (source, what)
+comment 'The last whole build by a dbt project, of each source and kind';
