@@ -432,26 +432,37 @@ def run(
     select: Annotated[
         str | None, typer.Option(help="Assets, in Dagster's selection syntax; default: all.")
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="For everything that the lake holds, pending or not.")
+    ] = False,
     json_output: Json = False,
 ) -> None:
-    """Materialise assets for what was received in a window, with their checks; default: all in the lake."""
+    """Materialise assets for what was received in a window, with their checks; default: what is pending."""
     settings = _settings()
     store = _store(settings)
-    period = window(start, end) or received_window(store)
+    period = window(start, end)
+    if everything and period is not None:
+        raise WrongUseError("--all is everything that the lake holds: give it without --from and --to")
+    if everything:
+        period = received_window(store)
     from orchestration.warehouse import dbt_server
     from orchestration.warehouse.dbt import PARSED_PATH
 
     dbt_server.warm_up(PARSED_PATH)  # imports dbt while this process imports Dagster
-    from orchestration.run import materialize_window
+    from orchestration.run import materialize_pending, materialize_window
 
     _prepare_warehouse(settings)
-    say(f"received {period[0]:%Y-%m-%d %H:%M} to {period[1]:%Y-%m-%d %H:%M} UTC")
-    report = materialize_window(settings, *period, select=select, progress=show_progress)
+    if period is None:
+        report = materialize_pending(settings, select=select, progress=show_progress)
+    else:
+        say(f"received {period[0]:%Y-%m-%d %H:%M} to {period[1]:%Y-%m-%d %H:%M} UTC")
+        report = materialize_window(settings, *period, select=select, progress=show_progress)
     if json_output:
         answer_json(
             {
                 "success": report.success,
                 "jobs": [vars(job) for job in report.jobs],
+                "notes": report.notes,
                 "failures": report.failures,
             }
         )

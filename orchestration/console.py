@@ -81,7 +81,7 @@ def window(start: str | None, end: str | None) -> tuple[datetime, datetime] | No
     if first is None and last is None:
         return None
     if first is None or last is None:
-        raise WrongUseError("--from and --to go together: give both, or neither for everything")
+        raise WrongUseError("--from and --to go together: give both, or neither")
     if last <= first:
         raise WrongUseError(
             f"the window ends ({end}) before it starts ({start}): --to must be later than --from"

@@ -74,7 +74,13 @@ def build_source_graph(
 
     proven = _proven(source.name, keys)
     proofs = {
-        cadence: build_proof_asset(source, cadence, found, partitions[cadence])
+        cadence: build_proof_asset(
+            source,
+            cadence,
+            found,
+            partitions[cadence],
+            [finer for finer in CADENCES[: CADENCES.index(cadence) + 1] if finer in models],
+        )
         for cadence, found in proven.items()
         if cadence is not HOURLY
     }

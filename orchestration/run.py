@@ -15,18 +15,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from ingestion.contract import source_names
 from lake.errors import WrongUseError
 from lake.manifest import hours_between, manifests_for_hour
 from orchestration.alerts import failed_checks_of, step_error
 from orchestration.assets.landing import load_metadata, unload_metadata
+from orchestration.assets.marts import models_of, read_manifest
 from orchestration.assets.names import landing_key
+from orchestration.assets.raw import hours_to_load
 from orchestration.definitions import build_definitions
 from orchestration.embedded.processes import start_time
 from orchestration.embedded.stack import LOCATION
@@ -42,16 +45,20 @@ from orchestration.partitions import (
     check_available,
     contiguous,
 )
+from orchestration.pending import pending_hours
 from orchestration.resources import Platform
 from orchestration.schedules import retention_config
 from orchestration.settings import Settings
 from orchestration.side_by_side import side_by_side
+from orchestration.warehouse.dbt import MANIFEST_PATH
 from orchestration.warehouse.raw import loaded_hours
 
 if TYPE_CHECKING:
     from ingestion.loader import LoadResult
     from lake.manifest import Manifest
 
+PENDING_GAP = timedelta(days=1)
+"""Pending hours with less than this between them are one window: empty hours cost little, another run seconds."""
 PROCESS_TAG = "millrace/process"
 IMPORTED_LATE = (
     "expectations.gx_engine",
@@ -76,7 +83,7 @@ class Progress:
     job: str
     kind: str
     """`started`, `materialised`, `check_passed`, `check_warned` (of severity WARN), `check_failed`, `step_failed`,
-    `waiting`, `buried` or `finished`."""
+    `waiting`, `nothing_to_do`, `buried` or `finished`."""
     subject: str
     message: str = ""
 
@@ -139,10 +146,10 @@ def materialize_window(
 ) -> RunReport:
     """Rebuild everything for the received hours from `window_from` to `window_to` (exclusive).
 
-    The hourly assets are rebuilt as one run over the hours, then those of every coarser cadence as one run
-    over the days, the weeks and the months that the window touches. When a job of a source fails, its coarser
-    ones do not start; a period of which the warehouse lacks hours that are in the lake waits, and the report
-    says so.
+    Only of the sources that received anything then, or of which the warehouse says so. The hourly assets are rebuilt as
+    one run over the hours, then those of every coarser cadence as one run over the days, the weeks and the months that
+    the window touches. When a job of a source fails, its coarser ones do not start; a period of which the warehouse
+    lacks hours that are in the lake waits, and the report says so.
 
     Args:
         settings: where the stack is.
@@ -162,12 +169,46 @@ def materialize_window(
     if settings.first_day is None:
         window = window.from_day(first)
     check_available(window, datetime.now(UTC), first)
-    return materialize_windows(settings, [window], select, progress)
+    platform = Platform(settings)
+    with platform.warehouse("which sources received anything") as client:
+        receiving = [name for name in source_names() if hours_to_load(client, platform, name, window)]
+    if not receiving:
+        text = f"no source received anything from {window.start.isoformat()} to {window.end.isoformat()}"
+        return _nothing_to_do(text, progress)
+    return materialize_windows(settings, {name: [window] for name in receiving}, select, progress)
+
+
+def materialize_pending(
+    settings: Settings, select: str | None = None, progress: ProgressCallback | None = None
+) -> RunReport:
+    """Build, of every source, what of the lake its marts do not hold yet.
+
+    Args and errors are those of `materialize_window`.
+    """
+    platform = Platform(settings)
+    manifest = read_manifest(MANIFEST_PATH)
+    windows: dict[str, list[Window]] = {}
+    with platform.warehouse("what is pending") as client:
+        for name in source_names():
+            cadences = [cadence for cadence in CADENCES if models_of(manifest, name, cadence)]
+            hours = pending_hours(client, platform.store, name, cadences)
+            # In stretches: many runs of an hour cost more than one of the hours between, too.
+            if found := contiguous(hours, PENDING_GAP):
+                windows[name] = [window.from_day(settings.partitions_from) for window in found]
+    if not windows:
+        return _nothing_to_do("nothing is pending: the marts hold every load of the lake", progress)
+    return materialize_windows(settings, windows, select, progress)
+
+
+def _nothing_to_do(why: str, progress: ProgressCallback | None) -> RunReport:
+    if progress is not None:
+        progress(Progress("run", "nothing_to_do", why))
+    return RunReport((), (why,))
 
 
 def materialize_windows(
     settings: Settings,
-    windows: Sequence[Window],
+    windows: Mapping[str, Sequence[Window]],
     select: str | None = None,
     progress: ProgressCallback | None = None,
     periods_too: Mapping[Cadence, Sequence[Window]] | None = None,
@@ -176,10 +217,10 @@ def materialize_windows(
 
     Args:
         settings: where the stack is.
-        windows: received hours, within the partitions that there are.
+        windows: of each source, the received hours, within the partitions that there are; no other source is built.
         select: an asset selection; None means all.
         progress: called for every asset materialised, check evaluated and step failed.
-        periods_too: further windows of which only the assets of a cadence are rebuilt.
+        periods_too: further windows of every one of the sources, of which only the assets of a cadence are rebuilt.
 
     Raises:
         SelectionError: when the selection is wrong or selects no partitioned asset.
@@ -204,7 +245,7 @@ def materialize_windows(
                 job = _job(definitions, source, cadence, selected)
                 if job is None or not all(report.success for report in done):
                     continue
-                touched = [*windows, *(periods_too or {}).get(cadence, ())]
+                touched = [*windows[source], *(periods_too or {}).get(cadence, ())]
                 for periods, missing in whole_periods(platform, source, touched, cadence):
                     if missing:
                         notes.append(_waiting(source, cadence, periods, missing))
@@ -215,7 +256,11 @@ def materialize_windows(
 
     # No source reads another's tables. The longest first: nothing is left to wait for at the end.
     assets = Counter(key.path[0] for key in selected)
-    names = sorted(_sources(definitions, selected), key=lambda name: (-assets[name], name))
+    names = sorted(
+        set(_sources(definitions, selected)).intersection(windows), key=lambda name: (-assets[name], name)
+    )
+    if not names:
+        return _nothing_to_do("no source of the selected assets has anything to build", tell)
     if len(names) > 1:
         _import_ahead()
     reports = dict(zip(names, side_by_side(names, rebuild, tell), strict=True))

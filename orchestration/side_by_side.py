@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from typing import Any, TypeVar
@@ -115,19 +115,15 @@ def _serve(connection: Connection, others: Sequence[Connection], work: Work[Any,
     os.setpgrp()
     for other in others:
         other.close()
-    while True:
-        try:
+    with suppress(KeyboardInterrupt, EOFError, BrokenPipeError):
+        while True:
             name = connection.recv()
-        except EOFError:
-            return
-        try:
-            result = work(name, lambda told: connection.send(("told", told)))
-        except KeyboardInterrupt:
-            return
-        except Exception as error:
-            connection.send(("raised", _portable(error)))
-        else:
-            connection.send(("done", result))
+            try:
+                result = work(name, lambda told: connection.send(("told", told)))
+            except Exception as error:
+                connection.send(("raised", _portable(error)))
+            else:
+                connection.send(("done", result))
 
 
 def _portable(error: Exception) -> Exception:

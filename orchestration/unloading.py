@@ -90,7 +90,7 @@ def unload(
             out = _in(standing, retired.retired_periods(client, source, retired.EVENTS))
         if out:
             # Only rows that are there can be found missing: what they hid counts again.
-            back = materialize_windows(settings, contiguous(out, GAP), raw, progress)
+            back = materialize_windows(settings, {source: contiguous(out, GAP)}, raw, progress)
             if not back.success:
                 raise LoadError(
                     f"load {load_id} is not unloaded: {len(out)} of its hours, which retention took out of raw.events, "
@@ -111,7 +111,7 @@ def unload(
     )
     runs: list[RunReport] = []
     for select in (raw, f"{raw}+ and not {raw}") if windows else ():
-        runs.append(materialize_windows(settings, windows, select, progress, rejected))
+        runs.append(materialize_windows(settings, {source: windows}, select, progress, rejected))
         if not runs[-1].success:
             return UnloadReport(manifest, not is_new, tuple(windows), tuple(runs))
     manifest = in_lake.note_restated(platform.store, source, load_id)

@@ -4,7 +4,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -246,6 +246,7 @@ def build_dbt_assets(
         key = next(iter(context.assets_def.keys))
         place = place_of(context, key, name=context.op.name)
         with platform.warehouse(place.log_comment) as client:
+            began_at = datetime.now(UTC)
             refuse_open_gates(client)
             since = ensure_views(client, platform.settings, [source.name], place.labels)[source.name]
             _tell_views(context, views, since)
@@ -259,7 +260,7 @@ def build_dbt_assets(
             if context.selected_asset_keys == context.assets_def.keys:
                 if not known:
                     note_contracts(client, source.name, cadence.name)
-                note_builds(client, source.name, cadence.name, place.window.start, place.window.end)
+                note_builds(client, source.name, cadence.name, place.window.start, place.window.end, began_at)
         shutil.rmtree(invocation.target_path, ignore_errors=True)
 
     return models

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from orchestration.embedded import stack
 from orchestration.embedded.credentials import new_credentials
 from orchestration.settings import Settings
 from orchestration.warehouse import schema
+from orchestration.warehouse.dbt import run_dbt
+from orchestration.warehouse.stamps import ensure_views, select_staging
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -52,6 +54,18 @@ def empty_warehouse(client: Client) -> None:
     for database in (*LAYERS, *source_names()):
         client.command(f"drop database if exists {database} sync")
     schema.apply(client)
+
+
+def build_models(
+    client: Client, settings: Settings, source: str, window: Mapping[str, str] | None = None
+) -> None:
+    """Build every model of a source as a run of the platform does: the staging views once."""
+    ensure_views(client, settings, [source])
+    run_dbt(
+        settings,
+        ["run", "--select", f"fqn:*.*.{source}.*", "--exclude", select_staging(source)],
+        window,
+    )
 
 
 @contextmanager

@@ -20,9 +20,8 @@ from ingestion.simulator import Delivery, simulate
 from lake.manifest import all_manifests, manifests_for_hour
 from lake.store import ObjectStore
 from orchestration.connections import object_store, warehouse
-from orchestration.embedded.testing import empty_warehouse
+from orchestration.embedded.testing import build_models, empty_warehouse
 from orchestration.settings import Settings
-from orchestration.warehouse.dbt import run_dbt
 from orchestration.warehouse.raw import load_hours
 from orchestration.warehouse.raw_load import STAGE_PREFIX
 
@@ -123,7 +122,7 @@ class Pipeline:
 
     def build(self, hours: Sequence[datetime]) -> None:
         """The marts of what the hours touch."""
-        run_dbt(self.settings, ["run", "--select", f"fqn:*.*.{self.source}.*"], window(hours))
+        build_models(self.client, self.settings, self.source, window(hours))
 
     def run(self, landing: Landing, files: Iterable[Row]) -> list[LoadResult]:
         """All of it."""

@@ -87,6 +87,17 @@ engine = MergeTree
 order by (source, cadence, received_hour)
 comment 'First build of the marts, one row per received hour with a load and cadence';
 
+-- When the marts were last built from an hour: what has changed since is pending.
+create table if not exists ops.last_builds (
+    source LowCardinality(String) comment 'Source system',
+    cadence LowCardinality(String) comment 'Which marts: hourly, daily, weekly or monthly ones',
+    received_hour DateTime('UTC') comment 'Hour whose deliveries they hold',
+    built_at DateTime64(3, 'UTC') comment 'When the last run that built all of them began to'
+)
+engine = ReplacingMergeTree(built_at)
+order by (source, cadence, received_hour)
+comment 'Last build of the marts, one row per received hour that ever had a load and cadence';
+
 -- What follows the project and not the hour is done once per project: of which project that is what stands there.
 create table if not exists ops.project_builds (
     source LowCardinality(String) comment 'Source system',

@@ -24,12 +24,12 @@ READABLE = 20
 """Assets of a group that still make a picture; the views of staging stand in a list, one per kind of event."""
 
 STEPS_OF_SOURCE = {
-    "bilten_warehouse": 5,
-    "insights_warehouse": 3,
-    "pocm_warehouse": 5,
-    "studyin_warehouse": 3,
+    "bilten_warehouse": 6,
+    "insights_warehouse": 4,
+    "pocm_warehouse": 6,
+    "studyin_warehouse": 4,
 }
-"""Raw, and the dbt models of every cadence that the source has."""
+"""Raw, the staging views, and the dbt models of every cadence that the source has."""
 
 
 def test_the_graph_is_the_reviewed_one(definitions: dg.Definitions) -> None:

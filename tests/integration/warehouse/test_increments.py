@@ -15,9 +15,8 @@ from lake_writer import write_load
 
 from lake.manifest import Manifest
 from lake.store import ObjectStore
-from orchestration.embedded.testing import empty_warehouse
+from orchestration.embedded.testing import build_models, empty_warehouse
 from orchestration.settings import Settings
-from orchestration.warehouse.dbt import run_dbt
 from orchestration.warehouse.raw import load_hours
 
 pytestmark = pytest.mark.stack
@@ -27,11 +26,6 @@ PRODUCERS = {
     "pocm": random_shop.deliveries,
     "studyin": random_learners.deliveries,
 }
-
-
-def build(stack: Settings, source: str, window: dict[str, str] | None = None) -> None:
-    """Build every model of a source."""
-    run_dbt(stack, ["run", "--select", f"fqn:*.*.{source}.*"], window)
 
 
 def tables_of(client: Client, source: str) -> list[tuple[str, str]]:
@@ -79,7 +73,7 @@ def build_in_increments(
     size = len(manifests) // 5 + 1
     stretches = [manifests[start : start + size] for start in range(0, len(manifests), size)]
     for stretch in random.Random(seed).sample(stretches, len(stretches)):
-        build(stack, source, window(load(client, store, source, stretch)))
+        build_models(client, stack, source, window(load(client, store, source, stretch)))
 
 
 @pytest.mark.parametrize(("source", "seed"), [("pocm", 1), ("pocm", 2), ("bilten", 1), ("studyin", 1)])
@@ -97,7 +91,7 @@ def test_shuffled_increments_equal_one_full_build(
 
     empty_warehouse(warehouse)
     load(warehouse, store, source, manifests)
-    build(stack, source)
+    build_models(warehouse, stack, source)
     assert contents(warehouse, "raw", "events") == raw_increments
     whole = snapshot(warehouse, source)
     assert increments.keys() == whole.keys()
