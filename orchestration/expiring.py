@@ -42,8 +42,8 @@ def answer_retention(
         if offences:
             fail("; ".join(offences), 1)
     elif apply:
-        _apply(settings, [report.policy.source for report in reports if report.going], as_of)
-    elif any(report.going for report in reports):
+        _apply(settings, [report.policy.source for report in reports if report.removes], as_of)
+    elif any(report.removes for report in reports):
         say("nothing was changed: --apply removes it")
 
 
@@ -70,6 +70,10 @@ def _apply(settings: Settings, sources: Sequence[str], as_of: datetime | None) -
 
 def _answer(report: RetentionReport, apply: bool) -> None:
     source = report.policy.source
+    if report.unnamed:
+        size = sum(file.size for file in report.unnamed)
+        done = "went" if apply else "would go"
+        answer(f"{source}: {len(report.unnamed)} files, {size:,} bytes, of loads that never finished {done}")
     if not report.policy.ages:
         answer(f"{source}: the policy does not name it, it keeps everything")
         return

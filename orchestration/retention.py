@@ -12,7 +12,8 @@ from lake import retention as in_lake
 from lake.errors import WrongUseError
 from lake.policy import KEPT, POLICY_FILE, Policy, load_policy
 from lake.retention import Held
-from lake.store import ObjectStore
+from lake.store import ObjectInfo, ObjectStore
+from lake.sweep import sweep
 from orchestration.warehouse import retention as in_warehouse
 from orchestration.warehouse import retired
 from orchestration.warehouse.lifetimes import followers, lifetimes
@@ -37,11 +38,18 @@ class RetentionReport:
     applied: bool
     held: tuple[Held, ...]
     """Everything older than the policy as it was found."""
+    unnamed: tuple[ObjectInfo, ...] = ()
+    """Files that no manifest names and nobody reads: what loads left that were killed or broke off."""
 
     @property
     def going(self) -> list[Held]:
         """What goes, or went."""
         return [item for item in self.held if item.stays is None]
+
+    @property
+    def removes(self) -> bool:
+        """Whether there is anything to remove."""
+        return bool(self.going or self.unnamed)
 
     @property
     def staying(self) -> list[Held]:
@@ -69,6 +77,8 @@ class RetentionReport:
             "as_of": self.policy.as_of.isoformat(),
             "applied": self.applied,
             "stores": [vars(item) for item in self.held],
+            "unnamed_files": len(self.unnamed),
+            "unnamed_bytes": sum(file.size for file in self.unnamed),
         }
 
 
@@ -82,7 +92,7 @@ def run_retention(
     as_of: datetime | None = None,
     policy_file: Path = POLICY_FILE,
 ) -> RetentionReport:
-    """Find what is older than a source's policy, and remove it when asked to.
+    """Find what is older than a source's policy, and what killed loads left, and remove it when asked to.
 
     Args:
         store: the lake.
@@ -109,7 +119,8 @@ def run_retention(
         # The warehouse first: it notes which loads are forgotten, so that no reader misses them in the lake.
         in_warehouse.apply(client, policy, warehouse, tables, followers(manifest, source))
         in_lake.apply(store, policy, lake, lock)
-    return RetentionReport(policy, apply, (*warehouse.held, *lake.held))
+    unnamed = sweep(store, source, dry_run=not apply)
+    return RetentionReport(policy, apply, (*warehouse.held, *lake.held), tuple(unnamed))
 
 
 def refuse_future(as_of: datetime | None) -> None:

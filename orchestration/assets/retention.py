@@ -48,7 +48,7 @@ def build_retention_asset(source: Source) -> dg.AssetsDefinition:
         description=(
             f"What of **{source.name}** is older than `lake/retention.yaml` allows, in the lake and in the "
             "warehouse. A run lists it; with `apply: true` it removes it, but no raw events whose day has not "
-            "been proved."
+            "been proved. Files that killed loads left more than a day ago go with it."
         ),
         check_specs=[
             dg.AssetCheckSpec(
@@ -83,6 +83,7 @@ def build_retention_asset(source: Source) -> dg.AssetsDefinition:
                 "applied": done.applied,
                 "as_of": done.policy.as_of.isoformat(),
                 "bytes_removed": sum(item.bytes for item in done.going) if done.applied else 0,
+                "files_that_no_manifest_names": len(done.unnamed),
                 "older_than_the_policy": dg.MetadataValue.md(stores_table(done)),
             },
             check_results=[_check(left, config.apply)],

@@ -5,11 +5,18 @@ The platform is a copy of the project with the README's help desk as its only so
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from lake.paths import DataFile
+from lake.store import ObjectStore
+from orchestration.connections import object_store
 from orchestration.embedded.testing import running_stack
+from orchestration.settings import Settings
 from tests.integration.cli.help_desk import Desk
 
 AS_OF = "2026-07-15"
@@ -24,6 +31,22 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         found.write("lake/retention.yaml", POLICY.encode())
         found.settle()
         yield found
+
+
+@pytest.fixture(scope="module")
+def store(desk: Desk) -> ObjectStore:
+    """The desk's lake."""
+    return object_store(Settings(state_dir=Path(desk.environment["MILLRACE_STATE_DIR"])))
+
+
+@pytest.fixture
+def orphan(desk: Desk, store: ObjectStore) -> str:
+    """A file that a killed load left two days ago."""
+    hour = datetime(2026, 3, 2, 11, tzinfo=UTC)
+    key = DataFile("raw", "helpdesk", hour, "0" * 32, "1" * 8, 0).key
+    left = desk.write("left.parquet", b"no load got to its manifest")
+    store.put_file(key, left, metadata={"mtime": str((datetime.now(UTC) - timedelta(days=2)).timestamp())})
+    return key
 
 
 def test_an_operator_removes_what_is_too_old_and_a_late_event_still_counts(desk: Desk) -> None:
@@ -50,6 +73,16 @@ def test_an_operator_removes_what_is_too_old_and_a_late_event_still_counts(desk:
     assert desk.hours() == ["2026-07-10 10:00:00"]
     assert "raw.events: 1 received hours are past retention" in desk.millrace("verify")
     assert desk.tickets() == [("2026-03-02", 3)]
+
+
+def test_files_of_loads_that_never_finished_go_too(desk: Desk, store: ObjectStore, orphan: str) -> None:
+    told = "helpdesk: 1 files, 27 bytes, of loads that never finished"
+    assert f"{told} would go" in desk.millrace("retention")
+    assert store.exists(orphan)
+    assert f"{told} went" in desk.millrace("retention", "--apply")
+    assert not store.exists(orphan)
+    assert "never finished" not in desk.millrace("retention")
+    assert json.loads(desk.millrace("retention", "--json"))["unnamed_files"] == 0
 
 
 def test_removing_what_is_not_too_old_yet_is_wrong_use(desk: Desk) -> None:
