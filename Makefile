@@ -6,11 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo down status check test test-fast lint format typecheck bench lock clean
+.PHONY: help install demo down status check test test-fast test-models lint format typecheck bench lock clean
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 20
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +37,9 @@ test: check ## Run every check and every test
 
 test-fast: $(STAMP) ## Run what needs no stack, and one smoke run of each source
 	$(PYTEST) -m "not stack or smoke"
+
+test-models: $(STAMP) ## Build and unit-test the models changed since the last commit, or SELECT=..., on the running stack
+	$(BIN)/python -m tests.models $(SELECT)
 
 lint: $(STAMP) ## Lint Python, imports, contracts and generated files (SQL is linted by the tests, it needs the stack)
 	$(BIN)/ruff check .

@@ -131,6 +131,7 @@ def run_dbt(
     *,
     log_comment: Mapping[str, str] | None = None,
     target_dir: Path | None = None,
+    project_dir: Path | None = None,
     unit_tests: bool = False,
 ) -> DbtResult:
     """Run one dbt command, such as `["build", "--select", "tag:hourly"]`, and wait for it.
@@ -142,6 +143,7 @@ def run_dbt(
         log_comment: run, asset and partition, written into the query log with every build of a model.
         target_dir: where dbt writes; by default a folder of its own below the state directory, so that two
             runs do not disturb each other.
+        project_dir: another project than the platform's, which dbt then parses.
         unit_tests: whether the command's selection includes unit tests of models.
 
     Raises:
@@ -153,7 +155,8 @@ def run_dbt(
         del env["DBT_EXCLUDE_RESOURCE_TYPES"]
     if log_comment is not None:
         env["MILLRACE_LOG_COMMENT"] = json.dumps(log_comment, sort_keys=True)
-    done = _dbt(env, target, args, parsed_project(settings))
+    parsed = parsed_project(settings) if project_dir is None else None
+    done = _dbt(env, target, args, parsed, project_dir or PROJECT_DIR)
     path = target / "run_results.json"
     written = json.loads(path.read_text()) if path.exists() else {"results": [], "elapsed_time": 0.0}
     failed = [result for result in written["results"] if result["status"] in FAILED]
@@ -166,13 +169,17 @@ def run_dbt(
 
 
 def _dbt(
-    env: Mapping[str, str], target: Path, args: Sequence[str], parsed: Path | None = None
+    env: Mapping[str, str],
+    target: Path,
+    args: Sequence[str],
+    parsed: Path | None = None,
+    project_dir: Path = PROJECT_DIR,
 ) -> subprocess.CompletedProcess[str]:
-    folders = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
+    folders = ["--project-dir", str(project_dir), "--profiles-dir", str(PROJECT_DIR)]
     places = {"DBT_TARGET_PATH": str(target), "DBT_LOG_PATH": str(target), "DBT_USE_COLORS": "false"}
     if args[0] in WRITING_MANIFEST:
         places["DBT_WRITE_JSON"] = "true"
-    process = dbt_server.start([*args, *folders], {**env, **places}, PROJECT_DIR, parsed)
+    process = dbt_server.start([*args, *folders], {**env, **places}, project_dir, parsed)
     with process.stdout:
         printed = process.stdout.read().decode(errors="replace")
     return subprocess.CompletedProcess(process.args, process.wait(), printed)

@@ -53,7 +53,9 @@
     {%- set log_comment = env_var('MILLRACE_LOG_COMMENT', '') -%}
     insert into {{ relation }} ({{ columns }})
     select {{ columns }}
-    from ({{ sql }})
+    from (
+{{ sql }}
+    )
     settings
         insert_deduplicate = 0,
         max_partitions_per_insert_block = 0
@@ -74,7 +76,7 @@
         {%- do wanted.append(column.name ~ ' ' ~ column.data_type) -%}
     {%- endfor -%}
     {%- set is_known = relation is not none and env_var('MILLRACE_CONTRACTS_HOLD', '') == 'true' -%}
-    {%- set selected = wanted if is_known else described('(' ~ sql ~ ')') -%}
+    {%- set selected = wanted if is_known else described('(' ~ sql ~ '\n)') -%}
     {%- if selected | sort != wanted | sort -%}
         {{ exceptions.raise_compiler_error(model.name ~ ' breaks its contract. Only in the SQL: ' ~ (selected | reject('in', wanted) | join(', ') or 'nothing') ~ '. Only in the contract: ' ~ (wanted | reject('in', selected) | join(', ') or 'nothing')) }}
     {%- endif -%}

@@ -34,7 +34,9 @@
 select * except (rows_of_grain)
 from (
     select *, count() over (partition by {{ config.require('order_by') | join(', ') }}) as rows_of_grain
-    from ({{ sql }})
+    from (
+{{ sql }}
+    )
 )
 where not throwIf(rows_of_grain > 1, '{{ model.name }} finds rows more than once: its order_by is not their grain')
 {% endmacro -%}
@@ -86,7 +88,9 @@ where not throwIf(rows_of_grain > 1, '{{ model.name }} finds rows more than once
         select {{ columns }}, max(is_found) as is_found
         from (
             select {{ columns }}, true as is_found
-            from ({{ sql }})
+            from (
+{{ sql }}
+            )
             union all
             select {{ columns }}, false as is_found
             from ({{ standing_rows(rows) }} and {{ is_touched_key() }})

@@ -71,7 +71,7 @@
     {%- set of_touched_partition = partition_of(row_date) ~ ' in (select ' ~ partition_of('occurred_date') ~ ' from ' ~ touched ~ ' where is_touched)' -%}
     {%- if config.get('touched_keys') %}
     select {{ columns }}
-    from ({{ with_restated_dates('(' ~ sql ~ ')') }})
+    from ({{ with_restated_dates('(' ~ sql ~ '\n)') }})
     where {{ row_date }} between first_date and last_date
     union all
     select {{ columns }}
@@ -81,7 +81,9 @@
         and (first_date is null or {{ row_date }} not between first_date and last_date)
     {%- else %}
     select {{ columns }}
-    from ({{ sql }})
+    from (
+{{ sql }}
+    )
     where {{ row_date }} in {{ touched_dates_only }}
     {%- if config.get('partition', 'day') != 'day' %}
     union all

@@ -79,9 +79,13 @@ def production(postgres: int, tmp_path_factory: pytest.TempPathFactory) -> Itera
             yield Production(services, f"http://127.0.0.1:{ports['3000']}", state)
         finally:
             for process in reversed(started):
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGTERM)
-                process.wait()
+                # As Docker stops a container: Dagster's code server does not always end when it is asked to.
+                for number in (signal.SIGTERM, signal.SIGKILL):
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, number)
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(timeout=10)
+                assert process.returncode is not None
 
 
 def test_the_ui_shows_the_code_location(production: Production) -> None:
@@ -91,6 +95,12 @@ def test_the_ui_shows_the_code_location(production: Production) -> None:
 
 
 def test_a_run_of_the_command_line_is_one_of_the_ui(production: Production) -> None:
+    event = {"id": "e1", "type": "SEARCH", "occurred_at": "2026-03-02T10:05:00Z", "source_service": "shop"}
+    event |= {"tenant_id": "acme", "data_json": '{"search_id": "s", "query": "patch", "results_count": 0}'}
+    path = production.state / "search.ndjson"
+    path.write_text(json.dumps(event))
+    load = ["millrace", "load", "pocm", str(path), "--received-at", "2026-03-02T10:30:00Z"]
+    assert production.services.start("code-server", load).wait() == 0
     command = ["millrace", "run", "--from", "2026-03-02T10:00", "--to", "2026-03-02T11:00", "--json"]
     done = production.services.start(
         "code-server", [*command, "--select", "key:raw/pocm"], stdout=subprocess.PIPE

@@ -40,6 +40,8 @@ RECORDS = (
     "raw.correlation_keys",
     "raw.linked_dates",
     "ops.builds",
+    "ops.last_builds",
+    "ops.project_builds",
     "ops.validation_results",
     "ops.verified_days",
 )
