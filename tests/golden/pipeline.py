@@ -153,13 +153,14 @@ class Pipeline:
     def snapshot(self) -> Snapshot:
         """Every row of raw, of ops and of what dbt built; states as the number they merge to.
 
-        What a killed load staged is left out: later loads drop it. So are the stamps of the dbt project, and how a mart by key stores its rows and what it
-        remembers: the mart shows the rows that count.
+        What a killed load staged is left out: later loads drop it. So is what was last built when, how a mart by key
+        stores its rows and what it remembers: the mart shows the rows that count.
         """
         tables = self.client.query(
             "select database, table, groupArray((name, type)) from (select database, table, name, type "
             f"from system.columns where database in ('raw', 'ops', 'intermediate', '{self.source}') "
-            f"and table != 'project_builds' and not startsWith(table, '{STAGE_PREFIX}') and not match(table, '__(rows|keys_by_date)$') "
+            f"and table not in ('project_builds', 'last_builds') and not startsWith(table, '{STAGE_PREFIX}') "
+            "and not match(table, '__(rows|keys_by_date)$') "
             "order by position) "
             "group by database, table"
         ).result_rows

@@ -40,8 +40,6 @@ RECORDS = (
     "raw.correlation_keys",
     "raw.linked_dates",
     "ops.builds",
-    "ops.last_builds",
-    "ops.project_builds",
     "ops.validation_results",
     "ops.verified_days",
 )
