@@ -55,8 +55,8 @@ format: $(STAMP) ## Format Python
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## Measure the loader and an hourly run against peers, as ratios
-	$(BIN)/python -m tests.bench
+bench: $(STAMP) ## Measure the loader, an hourly run and every step; ARGS="--only steps" one of them
+	$(BIN)/python -m tests.bench $(ARGS)
 
 lock: $(STAMP) ## Resolve the dependencies again and write requirements.lock
 	$(BIN)/pip-compile --quiet --all-extras --generate-hashes --strip-extras --allow-unsafe --no-header \

@@ -95,6 +95,8 @@ DAILY: Final = Cadence("daily", "day", "%Y-%m-%d", "0 0 * * *", "40 0 * * *", ti
 # The ISO week date of its Monday: the week alone is no date that can be parsed.
 WEEKLY: Final = Cadence("weekly", "week", "%G-W%V-%u", "0 0 * * 1", "20 1 * * 1", timedelta(hours=6), 4)
 MONTHLY: Final = Cadence("monthly", "month", "%Y-%m", "0 0 1 * *", "0 2 1 * *", timedelta(hours=6), 3)
+RANGE: Final = "..."
+"""Between the first and the last key of a range in its label."""
 CADENCES: Final = (HOURLY, DAILY, WEEKLY, MONTHLY)
 """From the finest to the coarsest; each reads what the finer ones made."""
 
@@ -184,7 +186,7 @@ def window_of_label(label: str) -> Window:
     Raises:
         ValueError: when it is no such label.
     """
-    first, _, last = label.partition("...")
+    first, _, last = label.partition(RANGE)
     return Window(_period(first)[1].start, _period(last or first)[1].end)
 
 
@@ -194,7 +196,7 @@ def cadence_of_label(label: str) -> Cadence:
     Raises:
         ValueError: when it is no such label.
     """
-    return _period(label.partition("...")[0])[0]
+    return _period(label.partition(RANGE)[0])[0]
 
 
 def dbt_vars(window: Window) -> dict[str, str]:

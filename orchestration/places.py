@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
-from orchestration.partitions import Window, window_of_label
+from orchestration.partitions import RANGE, Window, window_of_label
 
 StepContext = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 
@@ -25,6 +26,16 @@ class Place:
     def window(self) -> Window:
         """The received hours of the partitions."""
         return window_of_label(self.partition)
+
+    @property
+    def last_key(self) -> str:
+        """The last partition."""
+        return self.partition.rpartition(RANGE)[2]
+
+    @property
+    def is_range(self) -> bool:
+        """Whether these are several partitions."""
+        return RANGE in self.partition
 
     @property
     def labels(self) -> dict[str, str]:
@@ -54,11 +65,25 @@ def place_of(context: StepContext, key: dg.AssetKey, name: str | None = None) ->
     return Place(context.run.run_id, name or key.to_user_string(), partition)
 
 
+def told_once(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, place: Place, metadata: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Tell what is true of an asset after a step, once: Dagster keeps metadata with every partition of a range.
+
+    Returns:
+        What is still to be told with every partition: nothing, where the last one of a range has been told all.
+    """
+    if not place.is_range:
+        return metadata
+    context.add_asset_metadata(metadata, asset_key=key, partition_key=place.last_key)
+    return {}
+
+
 def partition_of(tags: Mapping[str, str]) -> str | None:
     """The partition of a run by its tags: a key, or the first and the last joined by `...`; None without one."""
     start, end = (tags.get(f"dagster/asset_partition_range_{side}") for side in ("start", "end"))
     if start and end:
-        return start if start == end else f"{start}...{end}"
+        return start if start == end else f"{start}{RANGE}{end}"
     return tags.get("dagster/partition")
 
 

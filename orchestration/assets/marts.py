@@ -22,7 +22,7 @@ from lake.errors import MillraceError
 from orchestration.assets.names import FACTS, KPI, STAGING, owner_of, raw_key, warehouse_pool
 from orchestration.assets.tables import Plot, plot_metadata, table_metadata
 from orchestration.partitions import CADENCES, HOURLY, Cadence, dbt_vars
-from orchestration.places import Place, place_of
+from orchestration.places import Place, place_of, told_once
 from orchestration.resources import Platform
 from orchestration.retries import RETRY, is_transient
 from orchestration.suspects import way_out
@@ -339,8 +339,9 @@ def _described(
     by_key = {translator.get_asset_key(node): node for node in models}
     for event in invocation.stream():
         if isinstance(event, dg.Output):
-            node = by_key[context.asset_key_for_output(event.output_name)]
-            yield event.with_metadata({**_kept(event.metadata), **_describe(client, node, source)})
+            key = context.asset_key_for_output(event.output_name)
+            told = told_once(context, key, place, _describe(client, by_key[key], source))
+            yield event.with_metadata({**_kept(event.metadata), **told})
         elif isinstance(event, dg.AssetCheckResult) and not event.passed:
             test = _text_of(event.metadata.get("unique_id"))
             shown = failing_rows(client, test, invocation.manifest, invocation.target_path)

@@ -12,7 +12,7 @@ from lake.manifest import hours_between, manifests_for_hour
 from orchestration.assets.names import RAW, landing_key, owner_of, raw_key, warehouse_pool
 from orchestration.assets.tables import table_metadata
 from orchestration.partitions import HOURLY, Window, dbt_vars
-from orchestration.places import place_of
+from orchestration.places import place_of, told_once
 from orchestration.resources import Platform
 from orchestration.retries import RETRY, permanent_errors_fail_at_once
 from orchestration.warehouse import raw as raw_loading
@@ -69,8 +69,9 @@ def build_raw_asset(source: Source, partitions: dg.TimeWindowPartitionsDefinitio
             context.add_asset_metadata(
                 _hour_metadata(result, len(manifests[result.hour])), partition_key=HOURLY.key(result.hour)
             )
+        told = told_once(context, raw_key(source.name), place, metadata)
         return dg.MaterializeResult(
-            metadata=metadata | {"duration_seconds": round(time.monotonic() - started, 3)}
+            metadata={**told, "duration_seconds": round(time.monotonic() - started, 3)}
         )
 
     return raw

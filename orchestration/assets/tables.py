@@ -61,14 +61,20 @@ def sample_columns(columns: Mapping[str, str], personal: Collection[str] = ()) -
     ][:MAX_SAMPLE_COLUMNS]
 
 
-def columns_of(client: Client, database: str, table: str) -> dict[str, str]:
-    """Name and ClickHouse type of every column, in order."""
+def looked_at(client: Client, database: str, table: str) -> tuple[tuple[int, int, int], dict[str, str]]:
+    """Rows, bytes on disk and parts of a table, and name and ClickHouse type of every column, in order."""
+    of_table = "database = {db:String} and table = {tb:String}"
     found = client.query(
-        "select name, type from system.columns where database = {db:String} and table = {tb:String} order "
-        "by position",
+        f"""
+        select
+            (select (sum(rows), sum(bytes_on_disk), count()) from system.parts where active and {of_table}),
+            groupArray((name, type))
+        from (select name, type from system.columns where {of_table} order by position)
+        """,
         parameters={"db": database, "tb": table},
-    )
-    return {str(name): str(kind) for name, kind in found.result_rows}
+    ).result_rows[0]
+    rows, size, parts = found[0]
+    return (int(rows), int(size), int(parts)), {str(name): str(kind) for name, kind in found[1]}
 
 
 def table_metadata(
@@ -96,16 +102,12 @@ def table_metadata(
         one_per: a column of which the sample shows every value once.
         parameters: bound into `where`.
     """
-    sizes = client.query(
-        "select sum(rows), sum(bytes_on_disk), count() from system.parts "
-        "where active and database = {db:String} and table = {tb:String}",
-        parameters={"db": database, "tb": table},
-    ).result_rows[0]
+    (rows, size, parts), every_column = looked_at(client, database, table)
     metadata: dict[str, Any] = {}
-    if sizes[2]:
-        metadata["dagster/row_count"] = int(sizes[0])
-        metadata["bytes_on_disk"] = int(sizes[1])
-    shown = list(columns) if columns else sample_columns(columns_of(client, database, table), personal)
+    if parts:
+        metadata["dagster/row_count"] = rows
+        metadata["bytes_on_disk"] = size
+    shown = list(columns) if columns else sample_columns(every_column, personal)
     if shown:
         sample = client.query(
             f"select {', '.join(f'`{name}`' for name in shown)} from `{database}`.`{table}`"

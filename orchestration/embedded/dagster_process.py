@@ -10,6 +10,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from orchestration.warehouse import dbt_server
+
 WATCH = ("dagster._grpc.server_watcher", "WATCH_INTERVAL", 10)
 """How often is the code server asked whether it has loaded its code anew?"""
 RELOAD = ("dagster._daemon.controller", "RELOAD_WORKSPACE_INTERVAL", 3600)
@@ -33,6 +35,9 @@ def main() -> None:
         if not hasattr(owner, constant):
             raise AttributeError(f"{place} has no {constant} any more: see what took its place")
         setattr(owner, constant, seconds)
+    if name == "code-server":
+        # It starts the processes of runs, each of which would import dbt and read the project first.
+        dbt_server.lend()
     sys.argv = [name, *command, *options]
     import_module(module).main()
 

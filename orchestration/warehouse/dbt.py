@@ -29,8 +29,7 @@ PARSED_PATH = MANIFEST_PATH.with_name("partial_parse.msgpack")
 FINGERPRINT_FILE = "fingerprint.txt"
 PARTIAL_PARSE_FILE = PARSED_PATH.name
 INPUTS = ("*.sql", "*.yml", "*.md", "*.csv")
-WRITING_MANIFEST = ("parse", "compile")
-"""What is asked of dbt for the manifest that it writes."""
+WRITE_MANIFEST = {"DBT_WRITE_JSON": "true"}
 FAILED = ("error", "fail", "runtime error")
 WINDOW_VARIABLES = {"window_from": "MILLRACE_WINDOW_FROM", "window_to": "MILLRACE_WINDOW_TO"}
 
@@ -110,7 +109,7 @@ def prepare_manifest(settings: Settings, manifest_path: Path = MANIFEST_PATH) ->
     with TemporaryDirectory(dir=target) as made:
         if (target / PARTIAL_PARSE_FILE).exists():
             shutil.copy2(target / PARTIAL_PARSE_FILE, made)
-        done = _dbt(environment(settings), Path(made), ["parse"])
+        done = _dbt(environment(settings) | WRITE_MANIFEST, Path(made), ["parse"])
         if done.returncode != 0:
             raise DbtError(f"the dbt project does not parse:\n{_tail(done)}")
         for name in (PARTIAL_PARSE_FILE, manifest_path.name):
@@ -141,8 +140,8 @@ def run_dbt(
         args: dbt's arguments.
         window: window_from and window_to bound the received hours whose dates are rebuilt.
         log_comment: run, asset and partition, written into the query log with every build of a model.
-        target_dir: where dbt writes; by default a folder of its own below the state directory, so that two
-            runs do not disturb each other.
+        target_dir: where dbt writes, its manifest too; by default a folder of its own below the state directory, so
+            that two runs do not disturb each other.
         project_dir: another project than the platform's, which dbt then parses.
         unit_tests: whether the command's selection includes unit tests of models.
 
@@ -153,10 +152,12 @@ def run_dbt(
     env = environment(settings, window)
     if unit_tests:
         del env["DBT_EXCLUDE_RESOURCE_TYPES"]
+    if target_dir is not None:
+        env |= WRITE_MANIFEST
     if log_comment is not None:
         env["MILLRACE_LOG_COMMENT"] = json.dumps(log_comment, sort_keys=True)
     parsed = parsed_project(settings) if project_dir is None else None
-    done = _dbt(env, target, args, parsed, project_dir or PROJECT_DIR)
+    done = _dbt(env, target, args, parsed, project_dir)
     path = target / "run_results.json"
     written = json.loads(path.read_text()) if path.exists() else {"results": [], "elapsed_time": 0.0}
     failed = [result for result in written["results"] if result["status"] in FAILED]
@@ -173,12 +174,11 @@ def _dbt(
     target: Path,
     args: Sequence[str],
     parsed: Path | None = None,
-    project_dir: Path = PROJECT_DIR,
+    project_dir: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
+    project_dir = project_dir or PROJECT_DIR
     folders = ["--project-dir", str(project_dir), "--profiles-dir", str(PROJECT_DIR)]
     places = {"DBT_TARGET_PATH": str(target), "DBT_LOG_PATH": str(target), "DBT_USE_COLORS": "false"}
-    if args[0] in WRITING_MANIFEST:
-        places["DBT_WRITE_JSON"] = "true"
     process = dbt_server.start([*args, *folders], {**env, **places}, project_dir, parsed)
     with process.stdout:
         printed = process.stdout.read().decode(errors="replace")

@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
 POLL_SECONDS = 0.5
+LENT_VARIABLE = "MILLRACE_DBT_SERVER"
 REQUEST_BYTES = 1 << 20
 HEAD_BYTES = 16
 KILLED = -signal.SIGKILL
 
 _lock = threading.Lock()
-_started: list[_Started] = []
-"""The server of this process: its own, or that of the process it is a fork of."""
+_known: list[_Address] = []
+"""The server of this process: its own, that of the process it is a fork of, or one that it is lent."""
 
 
 class DbtServerError(MillraceError):
@@ -52,6 +53,11 @@ def warm_up(parsed: Path | None = None) -> None:
     with _server().connect() as connection:
         if parsed is not None and parsed.exists():
             _send(connection, {"read": str(parsed)}, [])
+
+
+def lend() -> None:
+    """Start the server now, for the processes that this one starts: they use it as their own."""
+    os.environ[LENT_VARIABLE] = str(_server().folder)
 
 
 class DbtProcess:
@@ -122,11 +128,39 @@ def _send(connection: socket.socket, request: Mapping[str, Any], fds: Sequence[i
     connection.sendall(data)
 
 
-class _Started:
-    """A running server, seen from the process that started it."""
+class _Address:
+    """A server by its folder, as another process may have lent it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def connect(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(str(self.folder / "socket"))
+        except OSError as error:
+            connection.close()
+            raise DbtServerError(f"dbt cannot be started: {self._ended}") from error
+        return connection
+
+    @property
+    def _ended(self) -> str:
+        return "the process that imports it has ended"
+
+    @property
+    def is_running(self) -> bool:
+        try:
+            self.connect().close()
+        except DbtServerError:
+            return False
+        return True
+
+
+class _Started(_Address):
+    """A running server, seen from the process that started it, and from its forks."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="millrace-dbt-"))
+        super().__init__(Path(tempfile.mkdtemp(prefix="millrace-dbt-")))
         self.owner = os.getpid()
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
             listener.bind(str(self.folder / "socket"))
@@ -143,27 +177,14 @@ class _Started:
             os.close(watched)
         atexit.register(self.end)
 
-    def connect(self) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            connection.connect(str(self.folder / "socket"))
-        except OSError as error:
-            connection.close()
-            raise DbtServerError(
-                f"dbt cannot be started: the process that imports it has ended with {self.process.poll()}"
-            ) from error
-        return connection
+    @property
+    def _ended(self) -> str:
+        return f"the process that imports it has ended with {self.process.poll()}"
 
     @property
     def is_running(self) -> bool:
-        """Whether it can be asked; of a fork's the socket tells, as only its owner may wait for it."""
-        if self.owner == os.getpid():
-            return self.process.poll() is None
-        try:
-            self.connect().close()
-        except DbtServerError:
-            return False
-        return True
+        """Whether it can be asked; a fork asks the socket, as only the owner may wait for it."""
+        return self.process.poll() is None if self.owner == os.getpid() else super().is_running
 
     def end(self) -> None:
         if self.process.returncode is None and self.owner == os.getpid():
@@ -171,11 +192,14 @@ class _Started:
             self.process.wait()
 
 
-def _server() -> _Started:
+def _server() -> _Address:
+    """The server that this process has started, or is lent, or starts now."""
     with _lock:
-        if not _started or not _started[-1].is_running:
-            _started[:] = [_Started()]
-        return _started[-1]
+        if not _known or not _known[-1].is_running:
+            lent = os.environ.get(LENT_VARIABLE)
+            address = _Address(Path(lent)) if lent else None
+            _known[:] = [address if address is not None and address.is_running else _Started()]
+        return _known[-1]
 
 
 class _Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):

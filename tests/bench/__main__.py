@@ -20,13 +20,13 @@ FULL = {
     "events": 2_000_000,
     "rounds": 3,
     "hourly": Size(days=3, scale=10, hours=5),
-    "steps": Sized(days=3, scale=1),
+    "steps": Sized(days=3, scale=1, idle_seconds=120),
 }
 QUICK = {
     "events": 100_000,
     "rounds": 1,
     "hourly": Size(days=1, scale=1, hours=1),
-    "steps": Sized(days=1, scale=0.1),
+    "steps": Sized(days=1, scale=0.1, idle_seconds=5),
 }
 
 
@@ -98,12 +98,16 @@ def _steps_text(result: dict[str, Any]) -> str:
         + f"), {step['history_mb']:.1f} MB of Dagster's history"
         for name, step in named.items()
     ]
+    idle = result["idle"]
     jobs = ", ".join(f"{name} {seconds:.1f}" for name, seconds in result["hour"]["jobs"].items())
     return "\n".join(
         [
             "steps, all sources and cadences, gates and proof included",
             *lines,
             f"  jobs of the hour in s: {jobs}",
+            f"  idle stack over {idle['seconds']:.0f} s: {sum(idle['core_percent'].values()):.1f} % of a core ("
+            + ", ".join(f"{name} {percent:.1f}" for name, percent in idle["core_percent"].items())
+            + f"), {idle['pss_mib']:,.0f} MiB",
         ]
     )
 

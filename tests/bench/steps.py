@@ -1,4 +1,5 @@
-"""What the steps of the platform cost: one quiet hour through every job, in CPU seconds of every process.
+"""What the steps of the platform cost: some days and one quiet hour through every job, in CPU seconds of every process,
+and the whole stack while nothing happens.
 
 Wall time says little on a busy machine; the processor seconds of the command, of what it starts and of the
 servers still compare.
@@ -35,6 +36,7 @@ from orchestration.settings import Settings
 QUIET_EVENTS = 500
 SEED = 7
 POLL_SECONDS = 0.1
+SETTLE_SECONDS = 60
 CHILD_SUBREAPER = 36
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -52,15 +54,27 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Idle:
+    """What the whole stack costs while nothing happens."""
+
+    seconds: float
+    core_percent: dict[str, float]
+    """Of one core, by component with what it started."""
+    pss_mib: float
+    """Proportional set size of all of it: what is shared counts once."""
+
+
+@dataclass(frozen=True)
 class Sized:
-    """How much history is there before the quiet hour."""
+    """How much history is there before the quiet hour, and for how long the idle stack is watched."""
 
     days: int
     scale: float
+    idle_seconds: float
 
 
 def steps_cost(folder: Path, size: Sized) -> dict[str, Any]:
-    """Measure the first run of some days of every source, then the run of one quiet hour among them."""
+    """Measure the first run of some days of every source, the run of one quiet hour among them, then the idle stack."""
     with stack_at(folder) as settings:
         hours = _history(settings, folder, size)
         first, last = min(hours), max(hours) + timedelta(hours=1)
@@ -69,7 +83,26 @@ def steps_cost(folder: Path, size: Sized) -> dict[str, Any]:
         quiet = min(hours, key=lambda hour: abs(hours[hour] - QUIET_EVENTS))
         found["quiet_hour"] = {"hour": quiet.isoformat(), "events": hours[quiet]}
         found["hour"] = asdict(measured_run(settings, quiet, quiet + timedelta(hours=1)))
+        found["idle"] = asdict(idle_cost(settings, size.idle_seconds))
     return found
+
+
+def idle_cost(settings: Settings, seconds: float) -> Idle:
+    """Start the whole stack, let it come to rest, and watch it for some seconds."""
+    status = stack.up(settings)
+    time.sleep(SETTLE_SECONDS)
+    trees = {part.name: _tree(part.pid) for part in status.components if part.pid}
+    before = {name: sum(map(_cpu_of, tree)) for name, tree in trees.items()}
+    started = time.monotonic()
+    time.sleep(seconds)
+    passed = time.monotonic() - started
+    used = {name: sum(map(_cpu_of, tree)) - before[name] for name, tree in trees.items()}
+    pss = sum(_pss_of(pid) for tree in trees.values() for pid in tree)
+    return Idle(
+        round(passed, 1),
+        {name: round(100 * cpu / passed, 2) for name, cpu in used.items()},
+        round(pss / 1024, 1),
+    )
 
 
 @contextmanager
@@ -165,6 +198,19 @@ def _reap(servers: set[int]) -> None:
                 os.waitpid(pid, 0)
             except ChildProcessError:
                 return
+
+
+def _tree(pid: int) -> list[int]:
+    """A process and what it started, and what that started."""
+    path = Path(f"/proc/{pid}/task")
+    started = [child for task in path.glob("*/children") for child in map(int, task.read_text().split())]
+    return [pid, *(other for child in started for other in _tree(child))]
+
+
+def _pss_of(pid: int) -> int:
+    """KiB of memory of a process, what it shares with others by its part."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("Pss:")).split()[1])
 
 
 def _children() -> set[int]:

@@ -66,6 +66,39 @@ def test_invocations_are_forks_of_one_process(env: dict[str, str]) -> None:
         assert process.wait() == 0
 
 
+LENDING = """
+import os, subprocess, sys
+from orchestration.warehouse import dbt_server
+if sys.argv[1:]:
+    print(dbt_server._server().folder)
+else:
+    dbt_server.lend()
+    borrow = [sys.executable, "-c", os.environ["LENDING"], "borrower"]
+    borrowed = subprocess.run(borrow, capture_output=True, text=True, check=True).stdout.strip()
+    print(borrowed == str(dbt_server._server().folder), os.path.exists(borrowed), borrowed)
+    dbt_server._known[-1].process.kill()
+    dbt_server._known[-1].process.wait()
+    other = subprocess.run(borrow, capture_output=True, text=True, check=True).stdout.strip()
+    print(other != borrowed)
+"""
+
+
+def test_a_process_lends_its_server_to_those_that_it_starts() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LENDING],
+        env={**os.environ, "LENDING": LENDING},
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, second = done.stdout.splitlines()
+    assert first.startswith("True True "), (
+        "the borrower has started one of its own, or ended that of its lender"
+    )
+    assert second == "True", "a server that has ended cannot be lent"
+
+
 def test_nothing_of_an_invocation_is_left_for_the_next(env: dict[str, str]) -> None:
     """Selection, environment and the project as dbt changes it while it runs: each invocation has its own."""
     one = listed(env | {"DBT_WARN_ERROR": "true"}, "--select", MODEL, "--output", "name")
