@@ -89,6 +89,10 @@ class ObjectStore:
         """Name the store without its secret."""
         return f"ObjectStore({self.endpoint_url!r}, bucket={self.bucket!r})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process takes over: no client."""
+        return {**vars(self), "_client": None}
+
     @property
     def client(self) -> S3Client:
         """The boto3 client, made at first use."""

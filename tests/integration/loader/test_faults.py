@@ -224,7 +224,7 @@ def pool() -> Executor:
 
 def test_two_loads_of_one_file_at_once_commit_once(store: ObjectStore, mixed: Path) -> None:
     with pool() as processes:
-        results = list(processes.map(_load, [(bare(store), mixed)] * 4))
+        results = list(processes.map(_load, [(store, mixed)] * 4))
 
     assert sorted(already for _, already in results) == [False, True, True, True]
     manifest = next(all_manifests(store, "pocm"))
@@ -234,15 +234,10 @@ def test_two_loads_of_one_file_at_once_commit_once(store: ObjectStore, mixed: Pa
 def test_two_loads_of_different_files_at_once_both_commit(store: ObjectStore, tmp_path: Path) -> None:
     paths = [ndjson(tmp_path / f"{n}.ndjson", [viewed(n * 1000 + k) for k in range(200)]) for n in range(4)]
     with pool() as processes:
-        results = list(processes.map(_load, [(bare(store), path) for path in paths]))
+        results = list(processes.map(_load, [(store, path) for path in paths]))
 
     assert {load_id for load_id, _ in results} == {m.load_id for m in all_manifests(store, "pocm")}
     assert sum(m.counts.accepted for m in all_manifests(store, "pocm")) == 800
-
-
-def bare(store: ObjectStore) -> ObjectStore:
-    """The same store without an open client, which no other process can take over."""
-    return store.for_bucket(store.bucket)
 
 
 def test_the_same_inputs_give_the_same_bytes_in_any_bucket(

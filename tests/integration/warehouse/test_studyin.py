@@ -47,7 +47,7 @@ def learnt(stack: Settings, target: Path) -> Iterator[Client]:
         manifests = [write_load(store, moment, events, source="studyin") for moment, events in received]
         load_hours(client, store, "studyin", {m.hours[0].received_hour: [m] for m in manifests})
         run_dbt(stack, ["build", "--select", "stg_studyin__*+"], target_dir=target)
-        note_builds(client, "studyin", "hourly", FROM, TO)
+        note_builds(client, "studyin", "hourly", FROM, TO, TO)
         yield client
     client.close()
 
