@@ -158,6 +158,8 @@ def measured(settings: Settings, arguments: Sequence[str]) -> Step:
     before = {name: _cpu_of(pid) for name, pid in servers.items()}
     history = _history_bytes(settings)
     children = _cpu_of_children()
+    # The servers, and the process of which this one's own invocations of dbt are forks.
+    standing = _children()
     started = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-c", "from orchestration.cli import main; main()", *arguments],
@@ -171,7 +173,7 @@ def measured(settings: Settings, arguments: Sequence[str]) -> Step:
     seconds = time.monotonic() - started
     if process.returncode:
         raise RuntimeError(f"millrace {' '.join(arguments)} failed:\n{out[-4000:]}{err[-4000:]}")
-    _reap(set(servers.values()))
+    _reap(standing)
     below = _cpu_of_children() - children
     parts = {"command": own(), "started by it": below - own()}
     parts |= {name: _cpu_of(pid) - before[name] for name, pid in servers.items()}
@@ -190,9 +192,9 @@ def _adopt_orphans() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _reap(servers: set[int]) -> None:
-    """Wait until what the command left behind has ended."""
-    while left := _children() - servers:
+def _reap(standing: set[int]) -> None:
+    """Wait until what the command left behind has ended; not for what was there before it."""
+    while left := _children() - standing:
         for pid in left:
             try:
                 os.waitpid(pid, 0)
