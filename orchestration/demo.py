@@ -37,6 +37,7 @@ from orchestration.warehouse.dbt import MANIFEST_PATH, PARSED_PATH
 DAYS = 3
 SEED = 7
 LOADS_AT_ONCE = 2
+LEAST_MEMORY_MB = 128
 HEADLINE_ROWS = 30
 
 
@@ -140,7 +141,7 @@ def _land(store: ObjectStore, source: str, events: Path) -> list[str]:
 def _loaded(settings: Settings, store: ObjectStore, name: str, keys: list[str]) -> Iterator[LoadResult]:
     """Load objects, some at a time, and yield what became of each in their order."""
     source = load_sources()[name]
-    memory = settings.max_load_memory_mb // LOADS_AT_ONCE
+    memory = max(settings.max_load_memory_mb // LOADS_AT_ONCE, LEAST_MEMORY_MB)
 
     def loaded(key: str) -> LoadResult:
         return load(store, source, store.url(key), key=settings.secret_key, memory_limit_mb=memory)

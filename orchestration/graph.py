@@ -10,7 +10,7 @@ import dagster as dg
 from expectations.proof.marts import load_proof
 from ingestion.contract import Source
 from orchestration.assets.landing import build_landing_asset
-from orchestration.assets.marts import Translator, build_dbt_assets, build_view_assets, models_of, views_of
+from orchestration.assets.marts import Translator, build_dbt_assets, build_view_assets, models_of
 from orchestration.assets.names import proof_key, raw_key
 from orchestration.assets.quality import build_proof_asset
 from orchestration.assets.raw import build_raw_asset
@@ -23,6 +23,7 @@ from orchestration.schedules import build_retention_schedule, build_schedules
 from orchestration.sensors import build_landing_sensor, build_restated_sensor, build_touched_hours_sensor
 from orchestration.settings import Settings
 from orchestration.violations import refuse_open_violations, suites_of
+from orchestration.warehouse.stamps import staging_models
 
 
 def sensor_status(environment: str) -> dg.DefaultSensorStatus:
@@ -57,7 +58,7 @@ def build_source_graph(
     }
     views = (
         [build_view_assets(source, manifest=manifest, translator=translator)]
-        if views_of(manifest, source.name)
+        if staging_models(manifest, source.name)
         else []
     )
 

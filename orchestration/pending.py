@@ -12,7 +12,7 @@ from lake.store import ObjectStore
 from orchestration.partitions import Cadence
 from orchestration.violations import open_periods
 from orchestration.warehouse import retired, sql
-from orchestration.warehouse.stamps import contracts_hold
+from orchestration.warehouse.stamps import contracts_hold, project_and_engine
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -52,7 +52,8 @@ def pending_hours(
             found.add(hour)
     for windows in open_periods(client, source).values():
         found.update(hour for window in windows for hour in window.hours)
-    if in_lake and not all(contracts_hold(client, source, cadence.name) for cadence in cadences):
+    project = project_and_engine(client)
+    if in_lake and not all(contracts_hold(client, source, cadence.name, project) for cadence in cadences):
         found.add(max(in_lake))
     return sorted(found)
 

@@ -35,6 +35,7 @@ from orchestration.warehouse.stamps import (
     ensure_views,
     note_contracts,
     note_views,
+    project_and_engine,
     select_staging,
     staging_models,
 )
@@ -192,15 +193,6 @@ def models_of(manifest: Manifest, source: str, cadence: Cadence) -> dict[str, Ma
     }
 
 
-def views_of(manifest: Manifest, source: str) -> dict[str, Mapping[str, Any]]:
-    """The staging views of a source, by unique id."""
-    return {
-        unique_id: node
-        for unique_id, node in manifest["nodes"].items()
-        if node["resource_type"] == "model" and source_of(node) == source and is_staging(node)
-    }
-
-
 def cadence_of(props: Mapping[str, Any]) -> Cadence:
     """The coarsest cadence that a model is tagged with; what is not tagged is hourly."""
     return next((cadence for cadence in reversed(CADENCES) if cadence.name in props["tags"]), HOURLY)
@@ -229,7 +221,7 @@ def build_dbt_assets(
     folder = f"fqn:*.*.{source.name}.*"
     coarser = " ".join(f"tag:{other.name}" for other in CADENCES[CADENCES.index(cadence) + 1 :])
     select = folder if cadence is HOURLY else f"{folder},tag:{cadence.name}"
-    views = [translator.get_asset_key(node) for node in views_of(manifest, source.name).values()]
+    views = [translator.get_asset_key(node) for node in staging_models(manifest, source.name)]
 
     @dbt_assets(
         manifest=manifest,
@@ -251,7 +243,8 @@ def build_dbt_assets(
             since = ensure_views(client, platform.settings, [source.name], place.labels)[source.name]
             _tell_views(context, views, since)
             _restore(context, client, platform, source, place)
-            known = contracts_hold(client, source.name, cadence.name)
+            built_from = project_and_engine(client)
+            known = contracts_hold(client, source.name, cadence.name, built_from)
             invocation = start_dbt(context, platform, place, manifest, translator, contracts_hold=known)
             try:
                 yield from _described(context, client, invocation, source, place)
@@ -259,7 +252,7 @@ def build_dbt_assets(
                 raise _failure(error, invocation.target_path) from error
             if context.selected_asset_keys == context.assets_def.keys:
                 if not known:
-                    note_contracts(client, source.name, cadence.name)
+                    note_contracts(client, source.name, cadence.name, built_from)
                 note_builds(client, source.name, cadence.name, place.window.start, place.window.end, began_at)
         shutil.rmtree(invocation.target_path, ignore_errors=True)
 
@@ -283,13 +276,14 @@ def build_view_assets(source: Source, *, manifest: Manifest, translator: Transla
     def views(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         place = Place(context.run.run_id, context.op.name, "")
         with platform.warehouse(place.log_comment) as client:
+            fingerprint = dbt_project.project_fingerprint()
             invocation = start_dbt(context, platform, place, manifest, translator)
             try:
                 yield from _described(context, client, invocation, source, place)
             except Exception as error:
                 raise _failure(error, invocation.target_path) from error
             if context.selected_asset_keys == context.assets_def.keys:
-                note_views(client, source.name, staging_models(manifest, source.name))
+                note_views(client, source.name, staging_models(manifest, source.name), fingerprint)
         shutil.rmtree(invocation.target_path, ignore_errors=True)
 
     return views

@@ -6,7 +6,7 @@ These are the staging views, and the comparison of every model's SQL with its co
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +24,13 @@ def select_staging(source: str) -> str:
     return f"fqn:*.{STAGING}.{source}.*"
 
 
-def staging_models(manifest: Mapping[str, Any], source: str) -> list[str]:
-    """Return the names of a source's staging views in their database."""
-    return sorted(
-        node["alias"]
+def staging_models(manifest: Mapping[str, Any], source: str) -> list[Mapping[str, Any]]:
+    """Return the nodes of a source's staging views."""
+    return [
+        node
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model" and node["fqn"][1:3] == [STAGING, source]
-    )
+    ]
 
 
 def ensure_views(
@@ -55,25 +55,32 @@ def ensure_views(
     Raises:
         orchestration.warehouse.dbt.DbtError: when dbt cannot build them.
     """
-    standing = _standing(client)
+    # Read before anything is built: what is edited meanwhile is not what will stand there.
+    fingerprint = dbt.project_fingerprint()
+    standing = _standing(client, fingerprint)
     stale = sorted(set(sources).difference(standing))
     if stale:
         selected = [select_staging(name) for name in stale]
         dbt.run_dbt(settings, ["run", "--select", *selected], log_comment=log_comment)
         manifest = json.loads(dbt.MANIFEST_PATH.read_text())
         for name in stale:
-            note_views(client, name, staging_models(manifest, name))
-        standing |= _standing(client)
+            note_views(client, name, staging_models(manifest, name), fingerprint)
+        standing |= _standing(client, fingerprint)
     return {name: standing[name] for name in sources}
 
 
-def note_views(client: Client, source: str, names: Collection[str]) -> None:
-    """Note that a source's staging views, all of them, stand as the project says."""
-    _note(client, source, STAGING, dbt.project_fingerprint(), names)
+def note_views(client: Client, source: str, models: Sequence[Mapping[str, Any]], fingerprint: str) -> None:
+    """Note that a source's staging views, all of them, stand as the project of the fingerprint says."""
+    _note(client, source, STAGING, fingerprint, [node["alias"] for node in models])
 
 
-def contracts_hold(client: Client, source: str, cadence: str) -> bool:
-    """Whether this engine has built all models of a source and cadence from this very project before.
+def project_and_engine(client: Client) -> str:
+    """Fingerprint of the project as it is now, with the engine's version: what the types of a query depend on."""
+    return f"{dbt.project_fingerprint()} {client.server_version}"
+
+
+def contracts_hold(client: Client, source: str, cadence: str, built_from: str) -> bool:
+    """Whether all models of a source and cadence were built from this very project, on this engine, before.
 
     Their SQL has the columns of their contracts then: these depend on nothing else.
     """
@@ -81,16 +88,12 @@ def contracts_hold(client: Client, source: str, cadence: str) -> bool:
         "select fingerprint from ops.project_builds final "
         f"where source = {sql.text(source)} and what = {sql.text(cadence)}"
     ).result_rows
-    return found == [(_with_engine(client),)]
+    return found == [(built_from,)]
 
 
-def note_contracts(client: Client, source: str, cadence: str) -> None:
-    """Note that all models of a source and cadence were built from this project."""
-    _note(client, source, cadence, _with_engine(client))
-
-
-def _with_engine(client: Client) -> str:
-    return f"{dbt.project_fingerprint()} {client.server_version}"
+def note_contracts(client: Client, source: str, cadence: str, built_from: str) -> None:
+    """Note that all models of a source and cadence were built from this project on this engine."""
+    _note(client, source, cadence, built_from)
 
 
 def _note(client: Client, source: str, what: str, fingerprint: str, views: Collection[str] = ()) -> None:
@@ -101,11 +104,11 @@ def _note(client: Client, source: str, what: str, fingerprint: str, views: Colle
     )
 
 
-def _standing(client: Client) -> dict[str, datetime]:
+def _standing(client: Client, fingerprint: str) -> dict[str, datetime]:
     """Since when the views of sources stand, of those where none is missing and none was touched after."""
     noted = client.query(
         "select source, views, toUnixTimestamp64Milli(built_at) from ops.project_builds final "
-        f"where what = {sql.text(STAGING)} and fingerprint = {sql.text(dbt.project_fingerprint())}"
+        f"where what = {sql.text(STAGING)} and fingerprint = {sql.text(fingerprint)}"
     ).result_rows
     tables = client.query(
         "select name, toUnixTimestamp(metadata_modification_time) from system.tables "

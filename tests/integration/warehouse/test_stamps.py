@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 from orchestration.embedded.testing import build_models
 from orchestration.settings import Settings
 from orchestration.warehouse import dbt
-from orchestration.warehouse.stamps import contracts_hold, ensure_views, note_contracts
+from orchestration.warehouse.stamps import contracts_hold, ensure_views, note_contracts, project_and_engine
 
 pytestmark = pytest.mark.stack
 
@@ -71,13 +71,35 @@ def test_a_view_that_is_gone_or_was_changed_is_built_again(
 def test_contracts_hold_for_the_project_that_was_built_and_no_other(
     warehouse: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not contracts_hold(warehouse, "insights", "hourly")
-    note_contracts(warehouse, "insights", "hourly")
-    assert contracts_hold(warehouse, "insights", "hourly")
-    assert not contracts_hold(warehouse, "insights", "daily")
-    assert not contracts_hold(warehouse, "studyin", "hourly")
+    built_from = project_and_engine(warehouse)
+    assert not contracts_hold(warehouse, "insights", "hourly", built_from)
+    note_contracts(warehouse, "insights", "hourly", built_from)
+    assert contracts_hold(warehouse, "insights", "hourly", built_from)
+    assert not contracts_hold(warehouse, "insights", "daily", built_from)
+    assert not contracts_hold(warehouse, "studyin", "hourly", built_from)
     monkeypatch.setattr(dbt, "project_fingerprint", lambda: "another project")
-    assert not contracts_hold(warehouse, "insights", "hourly")
+    assert not contracts_hold(warehouse, "insights", "hourly", project_and_engine(warehouse))
+
+
+def test_a_project_that_is_edited_while_its_views_are_built_is_built_again(
+    warehouse: Client, stack: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_it_is = dbt.project_fingerprint
+
+    def edited(*_: object, **__: object) -> None:
+        monkeypatch.setattr(dbt, "project_fingerprint", lambda: "edited")
+
+    built = dbt.run_dbt
+    monkeypatch.setattr(dbt, "run_dbt", lambda *given, **named: (built(*given, **named), edited())[0])
+    ensure_views(warehouse, stack, ["insights"])
+    first = views(warehouse, "insights")
+    monkeypatch.setattr(dbt, "run_dbt", built)
+    monkeypatch.setattr(dbt, "prepare_manifest", lambda *_: dbt.MANIFEST_PATH)
+    assert dbt.project_fingerprint is not as_it_is
+
+    ensure_views(warehouse, stack, ["insights"])
+
+    assert not set(views(warehouse, "insights").values()) & set(first.values())
 
 
 def test_sql_whose_contract_is_known_to_hold_is_not_described_again(
