@@ -207,6 +207,16 @@ def dbt_vars(window: Window) -> dict[str, str]:
     }
 
 
+GAP: Final = timedelta(days=1)
+"""Windows with less than this between them are one: 24 empty hours cost a run two seconds, another run twenty."""
+
+
+def with_partition(hours: Iterable[datetime], first_day: date) -> list[datetime]:
+    """Leave out hours that no run can build: nothing was ever built from them."""
+    now = datetime.now(UTC)
+    return [hour for hour in hours if hour.date() >= first_day and hour <= now]
+
+
 def contiguous(hours: Iterable[datetime], gap: timedelta = timedelta(0)) -> list[Window]:
     """Group hours into the fewest windows without a gap, or with none longer than `gap`, in order.
 

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,12 +38,14 @@ from orchestration.freshness import CHECK_NAME as FRESHNESS
 from orchestration.jobs import RETENTION, job_name
 from orchestration.partitions import (
     CADENCES,
+    GAP,
     HOURLY,
     Cadence,
     KeyRange,
     Window,
     check_available,
     contiguous,
+    with_partition,
 )
 from orchestration.pending import pending_hours
 from orchestration.resources import Platform
@@ -57,8 +59,6 @@ if TYPE_CHECKING:
     from ingestion.loader import LoadResult
     from lake.manifest import Manifest
 
-PENDING_GAP = timedelta(days=1)
-"""Pending hours with less than this between them are one window: empty hours cost little, another run seconds."""
 PROCESS_TAG = "millrace/process"
 IMPORTED_LATE = (
     "expectations.gx_engine",
@@ -192,9 +192,8 @@ def materialize_pending(
         for name in source_names():
             cadences = [cadence for cadence in CADENCES if models_of(manifest, name, cadence)]
             hours = pending_hours(client, platform.store, name, cadences)
-            # In stretches: many runs of an hour cost more than one of the hours between, too.
-            if found := contiguous(hours, PENDING_GAP):
-                windows[name] = [window.from_day(settings.partitions_from) for window in found]
+            if found := contiguous(with_partition(hours, settings.partitions_from), GAP):
+                windows[name] = found
     if not windows:
         return _nothing_to_do("nothing is pending: the marts hold every load of the lake", progress)
     return materialize_windows(settings, windows, select, progress)

@@ -10,13 +10,13 @@ import os
 import pwd
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ingestion import unload as in_lake
 from ingestion.errors import LoadError
 from lake.manifest import Manifest, read_manifest
-from orchestration.partitions import HOURLY, Window, contiguous
+from orchestration.partitions import GAP, HOURLY, Window, contiguous, with_partition
 from orchestration.resources import Platform
 from orchestration.run import ProgressCallback, RunReport, materialize_windows, report_unload
 from orchestration.settings import Settings
@@ -25,9 +25,6 @@ from orchestration.warehouse import retired, sql
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
-
-GAP = timedelta(days=1)
-"""Windows with less than this between them are one: 24 empty hours cost a run two seconds, another run twenty."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,7 @@ def unload(
     with platform.warehouse(f"what was built from load {load_id}") as client:
         # What an earlier attempt has done is not to be seen in the warehouse: then all hours are built.
         hours = _taken_hours(client, manifest) if is_new else [hour.received_hour for hour in manifest.hours]
-        hours = _with_partition(hours, settings.partitions_from)
+        hours = with_partition(hours, settings.partitions_from)
         rejected = open_periods(client, source) if hours else {}
     windows = contiguous(
         [*hours, *(hour for window in rejected.get(HOURLY, []) for hour in window.hours)], GAP
@@ -129,12 +126,6 @@ def _user() -> str:
 def _in(manifest: Manifest, hours: Iterable[datetime]) -> list[datetime]:
     own = {hour.received_hour for hour in manifest.hours}
     return sorted(own.intersection(hours))
-
-
-def _with_partition(hours: Iterable[datetime], first_day: date) -> list[datetime]:
-    """Leave out hours that no run can build: nothing was ever built from them."""
-    now = datetime.now(UTC)
-    return [hour for hour in hours if hour.date() >= first_day and hour <= now]
 
 
 def _span(manifest: Manifest) -> str:

@@ -85,3 +85,12 @@ def test_a_proof_names_the_hours_that_were_not_built(desk: Desk) -> None:
     jobs(desk)
     assert ("2026-03-25", 2) in desk.tickets()
     assert jobs(desk) == []
+
+
+def test_hours_before_the_first_partition_are_left_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(desk, "before", "2026-03-06T08:30:00Z", event("t30", "2026-03-06T08:00:00Z"))
+    monkeypatch.setitem(desk.environment, "MILLRACE_FIRST_DAY", "2026-03-15")
+    assert jobs(desk) == []
+    monkeypatch.delitem(desk.environment, "MILLRACE_FIRST_DAY")
+    assert jobs(desk) == ["helpdesk_hourly", "helpdesk_daily"]
+    assert ("2026-03-06", 1) in desk.tickets()
